@@ -1,0 +1,168 @@
+/**
+ * What the engine offers to those above it (FUSE, the control plane, tools, tests): the filesystem,
+ * keyed by inode number, with names of bytes. No path, no FUSE type, no kernel cache.
+ *
+ * Answers come at once wherever they can: a method returns its value, or a `Refusal`, or, where it
+ * had to wait (a range not in memory, bounds reached, data on disk), a promise of either. A method
+ * never throws for a caller's mistake; a rejected promise is an operating failure (EIO).
+ */
+
+import type { Refusal } from '../model/errno.ts';
+import type { ByteString, Ino, Position } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import type { Size } from '../model/size.ts';
+import type { Time } from '../model/time.ts';
+
+export type Answer<T> = T | Refusal | Promise<T | Refusal>;
+
+/** The caller of an operation. */
+export interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+}
+
+/** One open of a file; lives from open to close. */
+export interface OpenFile {
+  readonly ino: Ino;
+  /** O_SYNC or O_DSYNC: every write is durable before it is answered. */
+  readonly synchronous: boolean;
+  readonly append: boolean;
+}
+
+/** A write's bytes, in memory that belongs to the transport. */
+export interface WritePayload {
+  /** Valid until the call returns, unless taken. */
+  readonly bytes: Buffer;
+  /** Takes the memory over, instead of copying it; the returned function gives it back. */
+  take(): () => void;
+}
+
+export interface SetAttributes {
+  readonly mode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly size?: Size | undefined;
+  /** 'now' is the engine's clock. */
+  readonly atime?: Time | 'now' | undefined;
+  readonly mtime?: Time | 'now' | undefined;
+  readonly ctime?: Time | undefined;
+  /** Clear set-id bits as a write by a non-owner would (FATTR_KILL_SUIDGID). */
+  readonly killPrivileges?: boolean | undefined;
+}
+
+export interface DirectoryEntry {
+  readonly name: ByteString;
+  readonly ino: Ino;
+  readonly kind: number;
+  readonly position: Position;
+  /** The entry's inode, where the listing asked for it. */
+  readonly inode: Inode | undefined;
+}
+
+/** A listing in progress: entries in position order. Deleted and added names never disturb it. */
+export interface Listing {
+  /**
+   * Up to `limit` entries with position >= `from`. Fewer, but at least one, may come; none is the
+   * end. Does not include "." and "..".
+   */
+  read(from: Position, limit: number, withInodes: boolean): Answer<readonly DirectoryEntry[]>;
+  close(): void;
+}
+
+export interface SpaceInfo {
+  readonly blocks: number;
+  readonly freeBlocks: number;
+  readonly availableBlocks: number;
+  readonly inodes: number;
+  readonly freeInodes: number;
+}
+
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+
+export const XATTR_CREATE = 1;
+export const XATTR_REPLACE = 2;
+
+/** Says whether somebody outside the engine (the kernel's inode cache) still refers to an inode. */
+export interface ReferenceHolder {
+  refersTo(ino: Ino): boolean;
+}
+
+export interface FilesystemApi {
+  /** ENOENT, ENOTDIR, ENAMETOOLONG. "." and ".." are answered too (exported handles). */
+  lookup(dir: Ino, name: ByteString): Answer<Inode>;
+  /** ESTALE if there is no such inode. Includes writes that are still pending. */
+  getattr(ino: Ino): Answer<Inode>;
+  setattr(ino: Ino, set: SetAttributes, caller: Caller): Answer<Inode>;
+  readlink(ino: Ino): Answer<ByteString>;
+  /** Any type but directories and symlinks; `mode` holds the type, umask already applied. */
+  mknod(dir: Ino, name: ByteString, mode: number, rdev: number, caller: Caller): Answer<Inode>;
+  mkdir(dir: Ino, name: ByteString, mode: number, caller: Caller): Answer<Inode>;
+  symlink(dir: Ino, name: ByteString, target: ByteString, caller: Caller): Answer<Inode>;
+  link(ino: Ino, dir: Ino, name: ByteString, caller: Caller): Answer<Inode>;
+  unlink(dir: Ino, name: ByteString, caller: Caller): Answer<void>;
+  rmdir(dir: Ino, name: ByteString, caller: Caller): Answer<void>;
+  /** `flags`: 0, RENAME_NOREPLACE or RENAME_EXCHANGE; else EINVAL. */
+  rename(
+    dir: Ino,
+    name: ByteString,
+    newDir: Ino,
+    newName: ByteString,
+    flags: number,
+    caller: Caller,
+  ): Answer<void>;
+
+  /** Creates and opens; `flags` are open(2)'s. EEXIST where the name exists. */
+  create(
+    dir: Ino,
+    name: ByteString,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Answer<{ readonly inode: Inode; readonly file: OpenFile }>;
+  /** Opens a regular file; O_TRUNC in `flags` empties it. */
+  open(ino: Ino, flags: number, caller: Caller): Answer<OpenFile>;
+  /** Bytes from `offset`, fewer than `length` only at the end of the file. Chunks may be shared: read only. */
+  read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]>;
+  /** Bytes written: all, or a refusal (ENOSPC, EFBIG, EIO). `killPrivileges` as in SetAttributes. */
+  write(
+    file: OpenFile,
+    offset: Size,
+    payload: WritePayload,
+    killPrivileges: boolean,
+    caller: Caller,
+  ): Answer<number>;
+  /** close(2) of one descriptor: what was written through it is appended to the log. */
+  flush(file: OpenFile): Answer<void>;
+  /** fsync, fdatasync: resolves when the file's contents and attributes are durable. */
+  fsync(file: OpenFile): Answer<void>;
+  /** Last close of an open. Never refused. */
+  close(file: OpenFile): void;
+
+  openDirectory(ino: Ino): Answer<Listing>;
+  /** Resolves when all that happened to the directory is durable. */
+  fsyncDirectory(ino: Ino): Answer<void>;
+
+  /** ENODATA if there is none. */
+  getXattr(ino: Ino, name: ByteString): Answer<Buffer>;
+  listXattrs(ino: Ino): Answer<readonly ByteString[]>;
+  /** `flags`: 0, XATTR_CREATE, XATTR_REPLACE. */
+  setXattr(
+    ino: Ino,
+    name: ByteString,
+    value: Buffer,
+    flags: number,
+    caller: Caller,
+  ): Answer<void>;
+  removeXattr(ino: Ino, name: ByteString, caller: Caller): Answer<void>;
+
+  space(): Answer<SpaceInfo>;
+  /** Resolves when everything answered so far is durable. */
+  sync(): Promise<void>;
+
+  addReferenceHolder(holder: ReferenceHolder): void;
+  removeReferenceHolder(holder: ReferenceHolder): void;
+  /** A holder stopped referring to `ino`: if it is an orphan that nobody uses, it is reaped. */
+  unreferenced(ino: Ino): void;
+}

@@ -1,0 +1,123 @@
+/**
+ * The key table: every family of the index, once.
+ *
+ * Keys are strings of one char (0..255) a byte, stored as UTF-8, which keeps their order. A number
+ * below 2^53 is eight chars of seven bits, most significant first, so that numbers sort as keys and
+ * cost one byte a char. Names come last in their keys. A history key is 'h', the item's key, NUL
+ * (which no name contains) and the seq at which the value ended.
+ *
+ *   family          key after the prefix            value
+ *   A  meta         name                            see `meta.ts`: applied seq, schema, counters ...
+ *   i  inode        ino                             Inode
+ *   d  dirent       dir, name                       began, ino, kind, position
+ *   p  position     dir, position                   began, name, ino, kind
+ *   b  backref      ino, dir, position              began, name
+ *   e  extent       ino, block                      began, count, segment, segmentBlock, flags
+ *   x  xattr        ino, name                       began, value
+ *   m  metaSeq      seq, ino                        -
+ *   s  dataSeq      seq, ino                        -
+ *   o  orphan       ino                             -
+ *   S  segment      segment                         rid
+ *   c  checksum     segment, run of 256 blocks      4 bytes a block, 0 where never written
+ *   r  ref          segment, first block            count, owners
+ *   f  freed        seq, segment, first block       count
+ *   t  timeMark     second                          first seq of that second
+ *   h  history      item key, NUL, ended seq        the item's old value
+ *
+ * Changing any family raises INDEX_SCHEMA, which makes every index be rebuilt from the log.
+ */
+
+import { assert } from '../model/assert.ts';
+import type { ByteString, Ino, Position, SegmentNumber, Seq } from '../model/ids.ts';
+
+export const INDEX_SCHEMA = 1;
+
+export const FAMILY = {
+  meta: 'A',
+  inode: 'i',
+  dirent: 'd',
+  position: 'p',
+  backref: 'b',
+  extent: 'e',
+  xattr: 'x',
+  metaSeq: 'm',
+  dataSeq: 's',
+  orphan: 'o',
+  segment: 'S',
+  checksum: 'c',
+  ref: 'r',
+  freed: 'f',
+  timeMark: 't',
+  history: 'h',
+} as const;
+
+export type Family = keyof typeof FAMILY;
+
+/** Families whose replaced and deleted values are kept under `h`. */
+export const HISTORY_FAMILIES: ReadonlySet<Family> = new Set([
+  'inode',
+  'dirent',
+  'position',
+  'backref',
+  'extent',
+  'xattr',
+]);
+
+/** Number of blocks whose checksums share one item. */
+export const CHECKSUM_RUN_BLOCKS = 256;
+
+const DIGIT_BITS = 7;
+const NUMBER_CHARS = 8;
+const HIGH = 2 ** 28;
+
+/** A number below 2^53 as eight chars that sort like it. */
+export function encodeNumber(n: number): string {
+  assert(Number.isSafeInteger(n) && n >= 0, `key number out of range: ${n}`);
+  const high = Math.floor(n / HIGH);
+  const low = n % HIGH;
+  return String.fromCharCode(
+    (high >>> 21) & 127,
+    (high >>> 14) & 127,
+    (high >>> 7) & 127,
+    high & 127,
+    (low >>> 21) & 127,
+    (low >>> 14) & 127,
+    (low >>> 7) & 127,
+    low & 127,
+  );
+}
+
+/** The number that stands in `key` at `at`. */
+export function decodeNumber(key: string, at: number): number {
+  let n = 0;
+  for (let i = at; i < at + NUMBER_CHARS; i++) n = n * 2 ** DIGIT_BITS + key.charCodeAt(i);
+  return n;
+}
+
+export const inodeKey = (ino: Ino): string => FAMILY.inode + encodeNumber(ino);
+export const direntKey = (dir: Ino, name: ByteString): string =>
+  FAMILY.dirent + encodeNumber(dir) + name;
+export const positionKey = (dir: Ino, position: Position): string =>
+  FAMILY.position + encodeNumber(dir) + encodeNumber(position);
+export const backrefKey = (ino: Ino, dir: Ino, position: Position): string =>
+  FAMILY.backref + encodeNumber(ino) + encodeNumber(dir) + encodeNumber(position);
+export const extentKey = (ino: Ino, block: number): string =>
+  FAMILY.extent + encodeNumber(ino) + encodeNumber(block);
+export const xattrKey = (ino: Ino, name: ByteString): string =>
+  FAMILY.xattr + encodeNumber(ino) + name;
+export const metaSeqKey = (seq: Seq, ino: Ino): string =>
+  FAMILY.metaSeq + encodeNumber(seq) + encodeNumber(ino);
+export const dataSeqKey = (seq: Seq, ino: Ino): string =>
+  FAMILY.dataSeq + encodeNumber(seq) + encodeNumber(ino);
+export const orphanKey = (ino: Ino): string => FAMILY.orphan + encodeNumber(ino);
+export const segmentKey = (segment: SegmentNumber): string =>
+  FAMILY.segment + encodeNumber(segment);
+export const checksumKey = (segment: SegmentNumber, run: number): string =>
+  FAMILY.checksum + encodeNumber(segment) + encodeNumber(run);
+export const refKey = (segment: SegmentNumber, block: number): string =>
+  FAMILY.ref + encodeNumber(segment) + encodeNumber(block);
+export const freedKey = (seq: Seq, segment: SegmentNumber, block: number): string =>
+  FAMILY.freed + encodeNumber(seq) + encodeNumber(segment) + encodeNumber(block);
+export const timeMarkKey = (second: number): string => FAMILY.timeMark + encodeNumber(second);
+export const historyKey = (itemKey: string, ended: Seq): string =>
+  FAMILY.history + itemKey + '\0' + encodeNumber(ended);

@@ -1,0 +1,64 @@
+/** What the data layer gives to the engine: block allocation, writing, reading, syncing. */
+
+import type { Rid, SegmentNumber } from '../model/ids.ts';
+
+/** A run of consecutive segment blocks. */
+export interface Place {
+  readonly segment: SegmentNumber;
+  readonly segmentBlock: number;
+  readonly count: number;
+}
+
+export interface Allocation {
+  readonly places: readonly Place[];
+  /** Segments that this allocation brought into use: they need a `SegmentCreated` event. */
+  readonly created: readonly SegmentNumber[];
+}
+
+export interface DataStore {
+  readonly rid: Rid;
+  /** The error that broke writing, or undefined. After it every allocation is refused with EIO. */
+  readonly failure: Error | undefined;
+  /**
+   * Takes `blocks` consecutive-as-possible blocks, already reserved on the disk, from this writer's
+   * open segments. `stream` names a file whose large sequential data shall lie together (its own
+   * segment), or 0 for the shared segment of small files. Synchronous. 'ENOSPC' when the disk below
+   * has no room; the privileged reserve is never touched.
+   */
+  allocate(blocks: number, stream: number): Allocation | 'ENOSPC' | 'EIO';
+  /** Gives back what an abandoned attempt allocated last (in reverse order of allocation). */
+  unallocate(allocation: Allocation): void;
+  /**
+   * Queues bytes (whole blocks) for `place`; they can be read at once, from memory until they are
+   * on the disk. `bytes` belongs to the data layer until `done` is called.
+   */
+  write(place: Place, bytes: Buffer, done?: () => void): void;
+  /** Bytes queued and not yet handed to the disk. */
+  readonly queuedBytes: number;
+  /** Makes everything written before the call durable: writes out, then fdatasyncs each segment. */
+  sync(): Promise<void>;
+  /**
+   * Reads whole blocks into `into` and verifies their checksums, at once if they are in memory or in
+   * the page cache (returns true), else undefined: then call `read`. A block whose checksum differs
+   * makes it throw `DamagedBlock`.
+   */
+  readNow(place: Place, into: Buffer, checksums: Checksums): boolean;
+  read(place: Place, into: Buffer, checksums: Checksums): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Looks up the stored CRC-32 of a segment block; undefined where none was ever logged. */
+export type Checksums = (segment: SegmentNumber, segmentBlock: number) => number | undefined;
+
+/** Stored bytes that do not match their checksum: answered with EIO, never served. */
+export class DamagedBlock extends Error {
+  override readonly name = 'DamagedBlock';
+  readonly segment: SegmentNumber;
+  readonly segmentBlock: number;
+
+  constructor(segment: SegmentNumber, segmentBlock: number) {
+    super(`data segment ${segment}, block ${segmentBlock}: checksum mismatch`);
+    this.segment = segment;
+    this.segmentBlock = segmentBlock;
+  }
+}

@@ -20,13 +20,21 @@ export interface DataStore {
   /** The error that broke writing, or undefined. After it every allocation is refused with EIO. */
   readonly failure: Error | undefined;
   /**
-   * Takes `blocks` consecutive-as-possible blocks, already reserved on the disk, from this writer's
-   * open segments. `stream` names a file whose large sequential data shall lie together (its own
-   * segment), or 0 for the shared segment of small files. Synchronous. 'ENOSPC' when the disk below
-   * has no room; the privileged reserve is never touched.
+   * Promises `blocks` to writes that are answered before they are placed: a granted block can always
+   * be allocated. Undefined when granted. Synchronous accounting against space that is reserved on
+   * the disk below ahead of use.
    */
-  allocate(blocks: number, stream: number): Allocation | 'ENOSPC' | 'EIO';
-  /** Gives back what an abandoned attempt allocated last (in reverse order of allocation). */
+  reserve(blocks: number): 'ENOSPC' | 'EIO' | undefined;
+  /** Gives back promises that will not be redeemed. */
+  unreserve(blocks: number): void;
+  /**
+   * Redeems promises: takes `blocks` blocks, as consecutive as possible, from this writer's open
+   * segments. `stream` names a file whose large sequential data shall lie together (its own
+   * segment), or is 0 for the shared segment of small files. Asserts that they were reserved.
+   * Synchronous. 'EIO' once writing is broken.
+   */
+  allocate(blocks: number, stream: number): Allocation | 'EIO';
+  /** Undoes the latest allocation of an abandoned attempt: its blocks are reserved again. */
   unallocate(allocation: Allocation): void;
   /**
    * Queues bytes (whole blocks) for `place`; they can be read at once, from memory until they are

@@ -123,7 +123,10 @@ export interface FilesystemApi {
   ): Answer<{ readonly inode: Inode; readonly file: OpenFile }>;
   /** Opens a regular file; O_TRUNC in `flags` empties it. */
   open(ino: Ino, flags: number, caller: Caller): Answer<OpenFile>;
-  /** Bytes from `offset`, fewer than `length` only at the end of the file. Chunks may be shared: read only. */
+  /**
+   * Bytes from `offset`, fewer than `length` only at the end of the file. Chunks may be shared: read
+   * only; those of an answer given at once are valid until the next call of any method.
+   */
   read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]>;
   /** Bytes written: all, or a refusal (ENOSPC, EFBIG, EIO). `killPrivileges` as in SetAttributes. */
   write(

@@ -37,7 +37,11 @@ export interface File {
   truncate(sizeBytes: number): Promise<void>;
   /** Allocates disk space for [offset, offset + length) without changing the file's size. */
   reserve(offset: number, length: number): Promise<void>;
-  /** Gives back the disk space of [offset, offset + length); it reads as zeros. Idempotent. */
+  /**
+   * Gives back the disk space of [offset, offset + length); it reads as zeros. Idempotent. Space
+   * reserved beyond the end of the file may stay (ext4 leaves it): `truncate` to the file's own
+   * size drops that.
+   */
   punch(offset: number, length: number): Promise<void>;
   info(): Promise<FileInfo>;
   close(): Promise<void>;

@@ -142,10 +142,9 @@ export function ioctl(fd: number, request: number, argument: Buffer): number {
   return checkedCall('ioctl', cIoctl(fd, request, argument) as number);
 }
 
-const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
-const FD_CLOEXEC = 1;
+const F_DUPFD_CLOEXEC = 1030;
 const O_NONBLOCK = 0o4000;
 
 /** Makes reads and writes of a descriptor fail with EAGAIN instead of waiting. */
@@ -155,10 +154,10 @@ export function setNonBlocking(fd: number): void {
   checkedCall('fcntl', cFcntl(fd, F_SETFL, flags | O_NONBLOCK) as number);
 }
 
-/** Says whether programs that this process starts inherit the descriptor. */
-export function setInherited(fd: number, inherited: boolean): void {
+/** A second descriptor of the same open file; no program that this process starts inherits it. */
+export function duplicate(fd: number): number {
   assertDescriptor(fd);
-  checkedCall('fcntl', cFcntl(fd, F_SETFD, inherited ? 0 : FD_CLOEXEC) as number);
+  return checkedCall('fcntl', cFcntl(fd, F_DUPFD_CLOEXEC, 0) as number);
 }
 
 const SOL_SOCKET = 1;
@@ -260,8 +259,8 @@ const livePolls = new Set<koffiNode.PollHandle>();
 
 /**
  * Calls `whenReadable` whenever the event loop finds `fd` readable (or hung up), level-triggered.
- * koffi swallows an exception of the callback and never calls it again, so it must not throw: use
- * `watch` of `watcher.ts`, which sees to that. Keeps the process alive until closed.
+ * koffi swallows an exception of the callback and never calls it again, so it must not throw: the
+ * watchers of `watcher.ts` see to that. Keeps the process alive until closed.
  */
 export function pollDescriptor(fd: number, whenReadable: () => void): DescriptorPoll {
   assertDescriptor(fd);

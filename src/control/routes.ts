@@ -1,0 +1,153 @@
+/**
+ * The routes of the control socket, and who may use them. A route validates its input, calls the
+ * daemon and returns what is to be sent; `server.ts` does the HTTP.
+ */
+
+import type { PeerCredentials } from '../io/libc.ts';
+import type { DaemonStatus, MountRequest, OnProgress } from './protocol.ts';
+import { ControlError } from './protocol.ts';
+
+/** What the daemon offers to the control plane. All promises reject with an error with a `code`. */
+export interface ControlledDaemon {
+  /** Owner of the volume's directory: may do what root may, to this volume. */
+  readonly ownerUid: number;
+  status(): DaemonStatus;
+  /** Resolves when everything answered so far is durable. */
+  sync(): Promise<void>;
+  addMount(request: MountRequest): Promise<void>;
+  /** After the last mount the volume is closed too, before this resolves, and the daemon ends. */
+  removeMount(mountPoint: string, lazy: boolean): Promise<void>;
+  digest(at: number | undefined): Promise<string>;
+  checkpoint(): Promise<number>;
+  trim(before: number): Promise<unknown>;
+  scrub(onProgress: OnProgress): Promise<unknown>;
+}
+
+export interface RouteRequest {
+  readonly query: URLSearchParams;
+  /** The parsed body; undefined without one. */
+  readonly body: unknown;
+  readonly peer: PeerCredentials;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  /** 'owner' is root or the owner of the volume's directory. */
+  readonly access: 'anyone' | 'owner';
+  /** Long work sends NDJSON, and may report progress. */
+  readonly isLong: boolean;
+  run(daemon: ControlledDaemon, request: RouteRequest, onProgress: OnProgress): Promise<unknown>;
+}
+
+const invalid = (what: string): ControlError => new ControlError(what, 'EINVAL');
+
+function field(body: unknown, name: string): unknown {
+  if (typeof body !== 'object' || body === null) throw invalid('the body must be a JSON object');
+  return (body as Readonly<Record<string, unknown>>)[name];
+}
+
+function mountPointOf(body: unknown): string {
+  const value = field(body, 'mountPoint');
+  if (typeof value !== 'string' || !value.startsWith('/')) {
+    throw invalid('mountPoint must be an absolute path');
+  }
+  return value;
+}
+
+function optionsOf(body: unknown): string[] {
+  const value = field(body, 'options') ?? [];
+  if (!Array.isArray(value) || !value.every((option) => typeof option === 'string')) {
+    throw invalid('options must be an array of strings');
+  }
+  return value as string[];
+}
+
+/** A log position: a whole number from 1 on. */
+function positionOf(value: unknown, name: string): number {
+  const n = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof n !== 'number' || !Number.isSafeInteger(n) || n < 1) {
+    throw invalid(`${name} must be a position in the log`);
+  }
+  return n;
+}
+
+const short = { isLong: false } as const;
+const long = { isLong: true } as const;
+
+export const ROUTES: readonly Route[] = [
+  {
+    ...short,
+    method: 'GET',
+    path: '/v1/status',
+    access: 'anyone',
+    run: (daemon) => Promise.resolve(daemon.status()),
+  },
+  {
+    ...short,
+    method: 'POST',
+    path: '/v1/sync',
+    access: 'anyone',
+    run: async (daemon) => {
+      await daemon.sync();
+      return { durable: daemon.status().log.durable };
+    },
+  },
+  {
+    ...short,
+    method: 'POST',
+    path: '/v1/mounts',
+    access: 'owner',
+    run: async (daemon, { body }) => {
+      await daemon.addMount({ mountPoint: mountPointOf(body), options: optionsOf(body) });
+      return {};
+    },
+  },
+  {
+    ...short,
+    method: 'DELETE',
+    path: '/v1/mounts',
+    access: 'owner',
+    run: async (daemon, { body }) => {
+      await daemon.removeMount(mountPointOf(body), field(body, 'lazy') === true);
+      return {};
+    },
+  },
+  {
+    ...long,
+    method: 'GET',
+    path: '/v1/digest',
+    access: 'owner',
+    run: async (daemon, { query }) => {
+      const at = query.get('at');
+      return { digest: await daemon.digest(at === null ? undefined : positionOf(at, 'at')) };
+    },
+  },
+  {
+    ...long,
+    method: 'POST',
+    path: '/v1/checkpoint',
+    access: 'owner',
+    run: async (daemon) => ({ seq: await daemon.checkpoint() }),
+  },
+  {
+    ...long,
+    method: 'POST',
+    path: '/v1/trim',
+    access: 'owner',
+    run: (daemon, { body }) => daemon.trim(positionOf(field(body, 'before'), 'before')),
+  },
+  {
+    ...long,
+    method: 'POST',
+    path: '/v1/scrub',
+    access: 'owner',
+    run: (daemon, _, onProgress) => daemon.scrub(onProgress),
+  },
+];
+
+/** Throws EPERM unless `peer` may use `route`. */
+export function checkAccess(route: Route, peer: PeerCredentials, ownerUid: number): void {
+  if (route.access === 'anyone' || peer.uid === 0 || peer.uid === ownerUid) return;
+  throw new ControlError("only root and the volume's owner may do this", 'EPERM');
+}

@@ -23,6 +23,8 @@ export interface Batch {
 export interface RecordChunk {
   readonly count: number;
   readonly bytes: Buffer;
+  /** Avro schema (JSON) that the records were written with; absent: this program's own. */
+  readonly schema?: string;
 }
 
 export interface LogStore {

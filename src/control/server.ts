@@ -75,12 +75,12 @@ async function answer(
   response.setHeader('connection', 'close');
   try {
     const peer = peerOf(request.socket);
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    const route = findRoute(request.method ?? '', url.pathname);
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const route = findRoute(request.method ?? '', path);
     checkAccess(route, peer, daemon.ownerUid);
     const body = await readBody(request);
     const run = (onProgress: OnProgress): Promise<unknown> =>
-      route.run(daemon, { query: url.searchParams, body, peer }, onProgress);
+      route.run(daemon, { query: new URLSearchParams(query), body, peer }, onProgress);
     if (route.isLong) await streamWork(response, run);
     else sendJson(response, 200, await run(() => undefined));
   } catch (cause) {
@@ -153,7 +153,8 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
 function failureOf(cause: unknown): Failure {
   if (!(cause instanceof Error)) return { message: String(cause), code: 'EIO' };
   const { code } = cause as NodeJS.ErrnoException;
-  return { message: cause.message, code: typeof code === 'string' ? code : 'EIO' };
+  // Node's own codes (ERR_...) are no errnos, and mean a failure inside.
+  return { message: cause.message, code: /^E[A-Z0-9]+$/.test(code ?? '') ? (code ?? '') : 'EIO' };
 }
 
 function statusOf(code: string): number {

@@ -1,0 +1,133 @@
+/**
+ * `ledgerfs mount VOLUME MOUNTPOINT`: asks the daemon that serves the volume to add a mount, or starts
+ * one. Returns when the mount is usable.
+ */
+
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { connect } from '../../src/control/client.ts';
+import type { OnProgress } from '../../src/control/protocol.ts';
+import { mountAt, mountTable } from '../../src/io/mount-table.ts';
+import { byteStringOf } from '../../src/model/ids.ts';
+import { CommandFailure } from '../console/failure.ts';
+import { withProgress } from '../console/progress.ts';
+import { launchDaemon } from '../daemon/launch.ts';
+import type { LaunchOrder } from '../daemon/messages.ts';
+import { parseMountOptions } from '../daemon/options.ts';
+import { MOUNT_TYPE, mountPointPath, textOf, volumeDirectory } from '../volumes.ts';
+
+interface Options {
+  readonly foreground: boolean;
+  readonly options: readonly string[];
+  readonly debug?: boolean;
+}
+
+/** How long a mount waits for a daemon of the same volume that is ending. */
+const LEAVING_MS = 10_000;
+const POLL_MS = 50;
+
+const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException).code;
+
+/** Throws unless /dev/fuse is there and may be used. */
+async function checkDevice(): Promise<void> {
+  try {
+    await access('/dev/fuse', constants.R_OK | constants.W_OK);
+  } catch (cause) {
+    const code = codeOf(cause);
+    const why =
+      code === 'ENOENT' ? 'no such device; try: modprobe fuse' : 'no permission to use it';
+    throw new CommandFailure(`/dev/fuse: ${why}`, code, { cause });
+  }
+}
+
+/**
+ * Throws unless something can be mounted at `mountPoint`. A stale mount of ours (its daemon is dead)
+ * is no obstacle: starting the session takes it away.
+ */
+async function checkMountPoint(mountPoint: string, volume: string): Promise<void> {
+  const there = mountAt(mountTable(), byteStringOf(mountPoint));
+  try {
+    const info = await stat(mountPoint);
+    if (!info.isDirectory()) throw new CommandFailure(`${mountPoint}: not a directory`, 'ENOTDIR');
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOTCONN' && there?.type === MOUNT_TYPE) return;
+    throw cause;
+  }
+  if (there === undefined) return;
+  const isSame = there.type === MOUNT_TYPE && textOf(there.source) === volume;
+  const what = isSame ? 'this volume is mounted there already' : 'something else is mounted there';
+  throw new CommandFailure(`${mountPoint}: ${what}`, 'EBUSY');
+}
+
+/** One attempt; false if a daemon that is ending stands in the way. */
+async function attempt(order: LaunchOrder, onProgress: OnProgress): Promise<boolean> {
+  const { volume, mountPoint, mountOptions } = order;
+  try {
+    const client = await connect(volume);
+    if (client === undefined) await launchDaemon(order, onProgress);
+    else await client.addMount({ mountPoint, options: mountOptions.kernel });
+    return true;
+  } catch (cause) {
+    if (codeOf(cause) === 'ESHUTDOWN' || codeOf(cause) === 'ECONNRESET') return false;
+    // The lock is held and nobody listens: its holder is about to begin or to end.
+    if (codeOf(cause) === 'EBUSY' && (await connect(volume)) === undefined) return false;
+    throw cause;
+  }
+}
+
+async function inBackground(order: LaunchOrder, onProgress: OnProgress): Promise<void> {
+  const deadline = performance.now() + LEAVING_MS;
+  while (!(await attempt(order, onProgress))) {
+    if (performance.now() > deadline) {
+      throw new CommandFailure(`${order.volume}: in use by another process`, 'EBUSY');
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function inForeground(order: LaunchOrder, onProgress: OnProgress): Promise<void> {
+  if ((await connect(order.volume)) !== undefined) {
+    throw new CommandFailure(`${order.volume}: a daemon serves it; mount without -f`, 'EBUSY');
+  }
+  const { serve } = await import('../daemon/serve.ts');
+  const serving = await serve(order, onProgress, () => undefined);
+  const stop = (): void => void serving.stop().catch(() => undefined);
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  await serving.ended;
+}
+
+async function mount(path: string, point: string, options: Options): Promise<void> {
+  const mountOptions = parseMountOptions(options.options);
+  const volume = await volumeDirectory(path);
+  const mountPoint = await mountPointPath(point);
+  await checkDevice();
+  await checkMountPoint(mountPoint, volume);
+  const order = { volume, mountPoint, mountOptions, verbose: options.debug === true };
+  const start = options.foreground ? inForeground : inBackground;
+  await withProgress((onProgress) => start(order, onProgress));
+}
+
+const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
+
+export function define(command: Command): void {
+  command
+    .argument('<VOLUME>', 'the directory that mkfs made')
+    .argument('<MOUNTPOINT>', 'an existing directory')
+    .option('-f, --foreground', 'stay in the foreground; Ctrl-C unmounts', false)
+    .addOption(
+      new Option('-o, --options <OPT,...>', "ro, noatime, commit=SECONDS, and the kernel's own")
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--transport <NAME>', 'how the kernel is spoken to')
+        .choices(['kernel'])
+        .default('kernel'),
+    )
+    .addHelpText('after', '\nExample:\n  ledgerfs mount /srv/archive /mnt -o noatime,commit=5\n')
+    .action(mount);
+}

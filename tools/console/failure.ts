@@ -1,0 +1,59 @@
+/**
+ * How failures are said: one line, `ledgerfs: COMMAND: what failed: why (ERRNO NAME)`, exit 1; for a
+ * wrong use of the command line `ledgerfs: COMMAND: what is wrong`, exit 64.
+ */
+
+import { constants } from 'node:os';
+
+export const EXIT_FAILURE = 1;
+/** EX_USAGE of sysexits.h. */
+export const EXIT_USAGE = 64;
+
+/** A failure that a command words itself. `code` is an errno name; without one none is printed. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure';
+  readonly code: string | undefined;
+
+  constructor(message: string, code?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The command line is wrong. */
+export class UsageFailure extends Error {
+  override readonly name = 'UsageFailure';
+}
+
+/** `22 EINVAL`; undefined for a code that is not an errno name. */
+function errnoText(code: unknown): string | undefined {
+  if (typeof code !== 'string') return undefined;
+  const number = (constants.errno as Readonly<Record<string, number>>)[code];
+  return number === undefined ? undefined : `${number} ${code}`;
+}
+
+/** What a system error says of itself, without the code before and the system call behind it. */
+function reasonOf(error: NodeJS.ErrnoException): string {
+  const match = /^[A-Z0-9]+: (.+?), (\w+)(?: '(.*?)'(?: -> '(.*)')?)?$/s.exec(error.message);
+  if (match === null) return error.message;
+  const [, why = '', , path] = match;
+  return path === undefined ? why : `${path}: ${why}`;
+}
+
+/** The one line, without a line end, that tells of `cause`. Line breaks in it become spaces. */
+export function describeFailure(program: string, command: string, cause: unknown): string {
+  const error =
+    cause instanceof Error ? (cause as NodeJS.ErrnoException) : new Error(String(cause));
+  const errno = errnoText(error.code);
+  const what = reasonOf(error)
+    .trim()
+    .replace(/\s*\n\s*/g, ' ');
+  return `${program}: ${command}: ${what}${errno === undefined ? '' : ` (${errno})`}`;
+}
+
+/** The stack, and those of all causes: what `--debug` adds. */
+export function stackOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const stack = cause.stack ?? cause.message;
+  return cause.cause === undefined ? stack : `${stack}\ncaused by: ${stackOf(cause.cause)}`;
+}

@@ -1,0 +1,190 @@
+/**
+ * The daemon of one volume: the mounts that show it and its orderly end. It owns the open volume and
+ * the mount sessions.
+ *
+ * Order of events of an end (asked for by a signal, by the last `umount`, or because the last mount
+ * was taken away from outside): no new mounts are taken; all answered changes are committed; each
+ * mount is taken away, lazily where it is busy; the volume is closed, which commits what came
+ * meanwhile and releases its lock; `ended` resolves. A crash in between leaves at worst stale mounts,
+ * which the next mount removes, and an unclean volume, which the next open recovers.
+ */
+
+import type { ControlledDaemon } from '../../src/control/routes.ts';
+import type {
+  DaemonStatus,
+  MountRequest,
+  MountStatus,
+  OnProgress,
+} from '../../src/control/protocol.ts';
+import { ControlError } from '../../src/control/protocol.ts';
+import type { LogFunction } from '../../src/io/logger.ts';
+import { seq, type Seq } from '../../src/model/ids.ts';
+import { usersOf } from './users.ts';
+
+/** One mount of the volume, served until it ends. */
+export interface MountSession {
+  /** Resolves when nothing is served any more: unmounted by us or from outside. */
+  readonly ended: Promise<void>;
+  /** Throws with code EBUSY where the mount is in use and `lazy` is not set. */
+  unmount(lazy: boolean): Promise<void>;
+}
+
+/** What the daemon needs of an open volume; `engine/volume.ts` has the real one. */
+export interface ServedVolume {
+  readonly dir: string;
+  readonly fsid: string;
+  status(): Pick<DaemonStatus, 'log' | 'index' | 'space' | 'openFiles'>;
+  sync(): Promise<void>;
+  digest(at?: Seq): Promise<string>;
+  checkpoint(): Promise<Seq>;
+  trim(before: Seq): Promise<unknown>;
+  scrub(onProgress: OnProgress): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly volume: ServedVolume;
+  readonly version: string;
+  readonly ownerUid: number;
+  readonly log: LogFunction;
+  /** Mounts the volume; resolves when the mount is usable. */
+  readonly startSession: (request: MountRequest) => Promise<MountSession>;
+}
+
+interface ActiveMount extends MountStatus {
+  readonly session: MountSession;
+}
+
+export class Service implements ControlledDaemon {
+  readonly ownerUid: number;
+  /** Resolves when the volume is closed; rejects if closing it failed. */
+  readonly ended: Promise<void>;
+  readonly #options: ServiceOptions;
+  readonly #mounts = new Map<string, ActiveMount>();
+  /** Mounts being made: they keep the daemon alive, and their mount points are taken. */
+  readonly #starting = new Set<string>();
+  #stopping: Promise<void> | undefined;
+  #settleEnd: { resolve: () => void; reject: (cause: unknown) => void } | undefined;
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+    this.ownerUid = options.ownerUid;
+    this.ended = new Promise((resolve, reject) => {
+      this.#settleEnd = { resolve, reject };
+    });
+    // Whoever stops the service sees the failure too; that `ended` is not awaited yet is no bug.
+    this.ended.catch(() => undefined);
+  }
+
+  status(): DaemonStatus {
+    const { volume, version } = this.#options;
+    const mounts = [...this.#mounts.values()].map(({ mountPoint, options }) => ({
+      mountPoint,
+      options,
+    }));
+    const { fsid, dir } = volume;
+    return { fsid, pid: process.pid, version, volume: dir, mounts, ...volume.status() };
+  }
+
+  sync(): Promise<void> {
+    return this.#options.volume.sync();
+  }
+
+  async addMount(request: MountRequest): Promise<void> {
+    const { mountPoint, options } = request;
+    if (this.#stopping !== undefined) throw new ControlError('the daemon is ending', 'ESHUTDOWN');
+    if (this.#mounts.has(mountPoint) || this.#starting.has(mountPoint)) {
+      throw new ControlError(`${mountPoint}: already mounted`, 'EBUSY');
+    }
+    this.#starting.add(mountPoint);
+    try {
+      const session = await this.#options.startSession(request);
+      this.#mounts.set(mountPoint, { mountPoint, options, session });
+      this.#options.log('info', `mounted at ${mountPoint}`, { options });
+      void session.ended.then(() => this.#mountEnded(mountPoint, session));
+    } finally {
+      this.#starting.delete(mountPoint);
+    }
+  }
+
+  async removeMount(mountPoint: string, lazy: boolean): Promise<void> {
+    const mount = this.#mounts.get(mountPoint);
+    if (mount === undefined) throw new ControlError(`${mountPoint}: not mounted here`, 'EINVAL');
+    await this.sync();
+    await this.#unmount(mount, lazy);
+    await this.#mountEnded(mountPoint, mount.session);
+  }
+
+  digest(at: number | undefined): Promise<string> {
+    return this.#options.volume.digest(at === undefined ? undefined : seq(at));
+  }
+
+  checkpoint(): Promise<number> {
+    return this.#options.volume.checkpoint();
+  }
+
+  trim(before: number): Promise<unknown> {
+    return this.#options.volume.trim(seq(before));
+  }
+
+  scrub(onProgress: OnProgress): Promise<unknown> {
+    return this.#options.volume.scrub(onProgress);
+  }
+
+  /** Ends the daemon; see the opening comment. Further calls wait for the same end. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#end();
+    return this.#stopping;
+  }
+
+  async #mountEnded(mountPoint: string, session: MountSession): Promise<void> {
+    if (this.#mounts.get(mountPoint)?.session === session) {
+      this.#mounts.delete(mountPoint);
+      this.#options.log('info', `unmounted from ${mountPoint}`);
+    }
+    // Also for the mount whose end came first from outside: then this waits for the end under way.
+    if (this.#mounts.size === 0 && this.#starting.size === 0) await this.stop();
+  }
+
+  /** Unmounts; a refusal because of EBUSY says who uses it. */
+  async #unmount({ mountPoint, session }: ActiveMount, lazy: boolean): Promise<void> {
+    try {
+      await session.unmount(lazy);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EBUSY') throw cause;
+      const users = await usersOf(mountPoint);
+      const names = users.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+      const by = names === '' ? '' : ` by ${names}`;
+      throw new ControlError(`${mountPoint}: in use${by}`, 'EBUSY', { cause });
+    }
+  }
+
+  async #end(): Promise<void> {
+    const { volume, log } = this.#options;
+    try {
+      // A volume that failed cannot commit; its mounts go all the same, and closing reports why.
+      await volume.sync().catch((cause: unknown) => log('error', 'last commit failed', { cause }));
+      for (const mount of this.#mounts.values()) await this.#unmountAnyway(mount);
+      this.#mounts.clear();
+      await volume.close();
+      log('info', 'volume closed');
+      this.#settleEnd?.resolve();
+    } catch (cause) {
+      log('error', 'closing the volume failed', { cause });
+      this.#settleEnd?.reject(cause);
+      throw cause;
+    }
+  }
+
+  async #unmountAnyway(mount: ActiveMount): Promise<void> {
+    const { log } = this.#options;
+    try {
+      await this.#unmount(mount, false);
+    } catch (busy) {
+      log('warn', `${(busy as Error).message}; unmounting lazily`);
+      await mount.session
+        .unmount(true)
+        .catch((cause: unknown) => log('error', `${mount.mountPoint}: not unmounted`, { cause }));
+    }
+  }
+}

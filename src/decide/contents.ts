@@ -38,7 +38,7 @@ export function decideWritten(inode: Inode, command: WrittenCommand): Decision {
 
 export interface TruncateFacts {
   readonly inode: Inode;
-  /** Extents at or beyond the new end, as far as one step may remove them. */
+  /** Extents that reach beyond the new end: all of them, or only the one that lies across it. */
   readonly beyond: readonly Extent[];
   /** Whether `beyond` is all of them. */
   readonly complete: boolean;
@@ -64,37 +64,31 @@ export function decideTruncate(facts: TruncateFacts, command: TruncateCommand, e
   const mode = command.killPrivileges ? withoutSetId(inode.mode) : undefined;
   const version = same ? inode.dataVersion : inode.dataVersion + 1n;
   const changed = contentsChanged(inode, command.size, env.now, version, mode);
-  const events: Event[] = [...command.lastBlock];
-  if (facts.beyond.length === 0 && facts.complete) return [...events, changed];
-  if (!facts.complete) return [...events, { ...changed, truncateMark: end }];
-  events.push(changed, removed(inode, facts.beyond));
-  return events;
+  const marked = facts.complete ? changed : { ...changed, truncateMark: end };
+  return [...command.lastBlock, marked, ...removed(inode, end, facts.beyond)];
 }
 
 /**
- * One bounded step of a removal: `extents` (sorted) go; `last` when nothing remains after it. With
- * `finish` the truncate mark is cleared in the same transaction.
+ * One bounded step of a removal: what `extents` (sorted) hold at or beyond `from` goes. With `finish`
+ * the truncate mark is cleared in the same transaction.
  */
 export function decideRemoveStep(
   inode: Inode,
+  from: number,
   extents: readonly Extent[],
   finish: boolean,
 ): readonly Event[] {
-  const events: Event[] = extents.length > 0 ? [removed(inode, extents)] : [];
+  const events: Event[] = removed(inode, from, extents);
   if (finish) events.push({ type: 'TruncateFinished', ino: inode.ino });
   return events;
 }
 
-function removed(inode: Inode, extents: readonly Extent[]): Event {
+function removed(inode: Inode, from: number, extents: readonly Extent[]): Event[] {
   const first = extents[0];
   const last = extents.at(-1);
-  const block = first?.block ?? 0;
-  return {
-    type: 'ExtentsRemoved',
-    ino: inode.ino,
-    block,
-    count: last === undefined ? 0 : endOf(last) - block,
-  };
+  if (first === undefined || last === undefined) return [];
+  const block = Math.max(from, first.block);
+  return [{ type: 'ExtentsRemoved', ino: inode.ino, block, count: endOf(last) - block }];
 }
 
 const contentsChanged = (

@@ -123,12 +123,7 @@ function exchanged(facts: RenameFacts, source: Named, target: Named, env: Env): 
     direntRemoved(source.entry),
     direntRemoved(target.entry),
     direntAdded(dir.ino, source.entry.name, target, dir.nextPosition),
-    direntAdded(
-      newDir.ino,
-      target.entry.name,
-      source,
-      (newDir.nextPosition + shift) as Position,
-    ),
+    direntAdded(newDir.ino, target.entry.name, source, (newDir.nextPosition + shift) as Position),
     ...directoriesChanged(dir, dirDelta, newDir, newDirDelta, env),
     arrivedIn(source.inode, dir, newDir, env),
     arrivedIn(target.inode, newDir, dir, env),
@@ -152,12 +147,7 @@ function arrivedIn(inode: Inode, from: Inode, to: Inode, env: Env): Event {
   return linksChanged(inode, inode.nlink, env.now, newParent);
 }
 
-const direntAdded = (
-  dir: Ino,
-  name: ByteString,
-  what: Named,
-  position: Position,
-): DirentAdded => ({
+const direntAdded = (dir: Ino, name: ByteString, what: Named, position: Position): DirentAdded => ({
   type: 'DirentAdded',
   dir,
   name,

@@ -151,13 +151,7 @@ export interface FilesystemApi {
   getXattr(ino: Ino, name: ByteString): Answer<Buffer>;
   listXattrs(ino: Ino): Answer<readonly ByteString[]>;
   /** `flags`: 0, XATTR_CREATE, XATTR_REPLACE. */
-  setXattr(
-    ino: Ino,
-    name: ByteString,
-    value: Buffer,
-    flags: number,
-    caller: Caller,
-  ): Answer<void>;
+  setXattr(ino: Ino, name: ByteString, value: Buffer, flags: number, caller: Caller): Answer<void>;
   removeXattr(ino: Ino, name: ByteString, caller: Caller): Answer<void>;
 
   space(): Answer<SpaceInfo>;

@@ -165,7 +165,9 @@ export class Committer {
       this.#roomWaiters = [];
       for (const wake of waiters) wake();
       if (this.#index.persisted < this.#index.applied && this.#log.failure === undefined) {
-        this.#schedule(this.#index.overlayBytes > PERSIST_BYTES && !this.#indexTrouble ? 0 : PERSIST_MS);
+        this.#schedule(
+          this.#index.overlayBytes > PERSIST_BYTES && !this.#indexTrouble ? 0 : PERSIST_MS,
+        );
       }
     });
     return this.#persisting;

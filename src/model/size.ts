@@ -37,7 +37,8 @@ export const sizeOfBigint = (bytes: bigint): Size => ({
   tail: Number(bytes & 4095n),
 });
 
-export const bigintOfSize = (size: Size): bigint => (BigInt(size.blocks) << 12n) | BigInt(size.tail);
+export const bigintOfSize = (size: Size): bigint =>
+  (BigInt(size.blocks) << 12n) | BigInt(size.tail);
 
 /** The byte count as a double: exact below 2^53, rounded above (for display and heuristics). */
 export const bytesOfSize = (size: Size): number => size.blocks * BLOCK_BYTES + size.tail;

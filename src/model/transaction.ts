@@ -40,9 +40,30 @@ export interface Seal {
 
 /** The operation that caused a transaction. */
 export type Cause =
-  | 'mkfs' | 'upgrade' | 'create' | 'mknod' | 'mkdir' | 'symlink' | 'tmpfile' | 'link' | 'unlink'
-  | 'rmdir' | 'rename' | 'setattr' | 'truncate' | 'write' | 'fallocate' | 'setxattr'
-  | 'removexattr' | 'atime' | 'reap' | 'segment' | 'repair' | 'copy' | 'release' | 'stage';
+  | 'mkfs'
+  | 'upgrade'
+  | 'create'
+  | 'mknod'
+  | 'mkdir'
+  | 'symlink'
+  | 'tmpfile'
+  | 'link'
+  | 'unlink'
+  | 'rmdir'
+  | 'rename'
+  | 'setattr'
+  | 'truncate'
+  | 'write'
+  | 'fallocate'
+  | 'setxattr'
+  | 'removexattr'
+  | 'atime'
+  | 'reap'
+  | 'segment'
+  | 'repair'
+  | 'copy'
+  | 'release'
+  | 'stage';
 
 export interface Transaction {
   readonly seq: Seq;

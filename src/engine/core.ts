@@ -1,0 +1,41 @@
+/** What the parts of the engine share: the layers below, and the identities of this run. */
+
+import type { DataStore } from '../data/types.ts';
+import type { Index } from '../index/index.ts';
+import type { Clock } from '../io/clock.ts';
+import type { LogFunction } from '../io/logger.ts';
+import type { LogWriter } from '../log/writer.ts';
+import type { Env } from '../decide/decision.ts';
+import type { Generation, Ino } from '../model/ids.ts';
+import { FIRST_USER_INO } from '../model/ids.ts';
+import type { Committer } from './commit.ts';
+import type { DirtyFiles } from './dirty-files.ts';
+import type { Paths } from './paths.ts';
+import type { Caller } from './api.ts';
+
+export interface Core {
+  readonly index: Index;
+  readonly log: LogWriter;
+  readonly data: DataStore;
+  readonly clock: Clock;
+  readonly committer: Committer;
+  readonly dirty: DirtyFiles;
+  readonly paths: Paths;
+  /** Random per run: tells inodes apart whose number was handed out again after a crash. */
+  readonly generation: Generation;
+  readonly journal: LogFunction;
+}
+
+/** The next free inode number; taken by the InodeCreated event that uses it. */
+export function nextIno(core: Core): Ino {
+  const next = core.index.volume()?.nextIno ?? FIRST_USER_INO;
+  return next < FIRST_USER_INO ? FIRST_USER_INO : next;
+}
+
+export const envOf = (core: Core, caller: Caller): Env => ({
+  now: core.clock.now(),
+  uid: caller.uid,
+  gid: caller.gid,
+  newIno: nextIno(core),
+  generation: core.generation,
+});

@@ -1,0 +1,292 @@
+/**
+ * Pending writes: what was written to files and is not in the log yet (architecture 3, "Writes are
+ * coalesced").
+ *
+ * Owns the dirty blocks of every file, the promise of disk space for them, and the bound on their
+ * memory. Order of events for one file:
+ *   write     blocks are promised by the data layer (or ENOSPC), bytes go to memory, answer
+ *   place     before any other transaction on the inode, on close, fsync and rename, when its seq is
+ *             asked for, at 8 MiB and at the timer: blocks are allocated, their checksums computed,
+ *             one transaction (segments, checksums, extents, size, times) is appended, and the bytes
+ *             are queued to the data segment. All of it in one attempt, without an `await`.
+ *   commit    syncs the data segments before it writes the log (see `commit.ts`)
+ * A crash before the commit loses writes that no fsync had promised; after it, none.
+ */
+
+import type { Index } from '../index/index.ts';
+import { checksumInto } from '../data/checksum.ts';
+import type { Allocation, DataStore, Place } from '../data/types.ts';
+import { decideWritten } from '../decide/contents.ts';
+import { assert, must } from '../model/assert.ts';
+import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
+import type { Event } from '../model/event.ts';
+import { pushMerged, type Extent } from '../model/extent.ts';
+import { BLOCK_BYTES, type Ino } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import { bytesOfSize } from '../model/size.ts';
+import type { Time } from '../model/time.ts';
+import type { Actor, TouchedPath } from '../model/transaction.ts';
+import type { Committer } from './commit.ts';
+import { DirtyFile, type DirtyWrite, type Run } from './dirty.ts';
+
+/** A file's pending writes become a transaction at this size. */
+export const PLACE_BLOCKS = (8 << 20) / BLOCK_BYTES;
+/** Dirty and queued bytes that all files together may hold: beyond it writers wait. */
+const MEMORY_BYTES = 64 << 20;
+/** A file of at least this size is written to a segment of its own. */
+const STREAM_BYTES = 1 << 20;
+
+interface Pending {
+  readonly file: DirtyFile;
+  actor: Actor;
+}
+
+export interface DirtyOptions {
+  readonly committer: Committer;
+  readonly index: Index;
+  readonly data: DataStore;
+  readonly pathsOf: (ino: Ino) => readonly TouchedPath[];
+}
+
+export class DirtyFiles {
+  readonly #committer: Committer;
+  readonly #index: Index;
+  readonly #data: DataStore;
+  readonly #pathsOf: (ino: Ino) => readonly TouchedPath[];
+  readonly #pending = new Map<Ino, Pending>();
+  #dirtyBlocks = 0;
+  #queuedBytes = 0;
+  #waiters: (() => void)[] = [];
+
+  constructor(options: DirtyOptions) {
+    this.#committer = options.committer;
+    this.#index = options.index;
+    this.#data = options.data;
+    this.#pathsOf = options.pathsOf;
+  }
+
+  get(ino: Ino): DirtyFile | undefined {
+    return this.#pending.get(ino)?.file;
+  }
+
+  /** Inode numbers of all files with pending writes. */
+  inos(): Ino[] {
+    return [...this.#pending.keys()];
+  }
+
+  get dirtyBytes(): number {
+    return this.#dirtyBlocks * BLOCK_BYTES + this.#queuedBytes;
+  }
+
+  get full(): boolean {
+    return this.dirtyBytes >= MEMORY_BYTES;
+  }
+
+  /** Resolves when some queued bytes reached the disk, or writing broke. */
+  whenRoom(): Promise<void> {
+    if (!this.full || this.#data.failure !== undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** The inode as its pending writes make it: what stat(2) shows. */
+  overlay(inode: Inode): Inode {
+    const file = this.#pending.get(inode.ino)?.file;
+    if (file === undefined) return inode;
+    const fresh = file.runs.length === 0 ? 0 : this.#unmappedEstimate(inode, file);
+    return {
+      ...inode,
+      size: file.size,
+      mtime: file.time,
+      ctime: file.time,
+      onlineBlocks: inode.onlineBlocks + fresh,
+    };
+  }
+
+  /** Dirty blocks not yet mapped, assuming that writes within the old size overwrite. */
+  #unmappedEstimate(inode: Inode, file: DirtyFile): number {
+    if (inode.extents === 0) return file.blocks;
+    const end = Math.ceil(bytesOfSize(inode.size) / BLOCK_BYTES);
+    let fresh = 0;
+    for (const run of file.runs) {
+      fresh += Math.max(0, run.block + run.blocks - Math.max(end, run.block));
+    }
+    return fresh;
+  }
+
+  /** Takes a write into memory; ENOSPC or EIO if its blocks cannot be promised. */
+  write(
+    inode: Inode,
+    write: DirtyWrite,
+    time: Time,
+    kill: boolean,
+    actor: Actor,
+  ): Refusal | undefined {
+    const known = this.#pending.get(inode.ino);
+    const pending = known ?? { file: new DirtyFile(inode.size, time), actor };
+    const { file } = pending;
+    const from = write.offset.blocks;
+    const to = from + Math.ceil((write.offset.tail + write.bytes.length) / BLOCK_BYTES);
+    const missing = file.missingBlocks(from, to);
+    const refused = missing > 0 ? this.#data.reserve(missing) : undefined;
+    if (refused !== undefined) return refuse(refused);
+    if (known === undefined) this.#pending.set(inode.ino, pending);
+    file.write(write);
+    file.time = time;
+    file.killPrivileges ||= kill;
+    pending.actor = actor;
+    this.#dirtyBlocks += missing;
+    return undefined;
+  }
+
+  /**
+   * Appends the pending writes of `ino`, if any. Within an attempt; throws `Miss`, and then nothing
+   * has changed. EIO, ENOSPC where data or log cannot take them: they stay pending.
+   */
+  place(ino: Ino): Refusal | undefined {
+    const pending = this.#pending.get(ino);
+    if (pending === undefined) return undefined;
+    const { file, actor } = pending;
+    const inode = must(this.#index.inode(ino), `pending writes of a missing inode ${ino}`);
+    for (const run of file.runs) this.#index.extents(ino, run.block, run.block + run.blocks);
+    const stream = bytesOfSize(file.size) >= STREAM_BYTES ? ino : 0;
+    const allocation = this.#data.allocate(file.blocks, stream);
+    if (allocation === 'EIO') return refuse('EIO');
+    const placed = place(file.runs, allocation.places);
+    const refusal = this.#append(inode, file, actor, allocation, placed);
+    if (refusal !== undefined) return refusal;
+    this.#pending.delete(ino);
+    this.#dirtyBlocks -= file.blocks;
+    this.#queue(file.runs, placed);
+    return undefined;
+  }
+
+  #append(
+    inode: Inode,
+    file: DirtyFile,
+    actor: Actor,
+    allocation: Allocation,
+    placed: readonly Placed[],
+  ): Refusal | undefined {
+    try {
+      const events = decideWritten(inode, {
+        size: file.size,
+        time: file.time,
+        killPrivileges: file.killPrivileges,
+        extents: extentsOf(placed),
+        dataEvents: dataEvents(allocation, placed, this.#data.rid),
+      });
+      assert(!isRefusal(events), 'pending writes cannot be refused');
+      const paths = this.#pathsOf(inode.ino);
+      const tx = this.#committer.append({ cause: 'write', actor, paths, events, privileged: true });
+      if (!isRefusal(tx)) return undefined;
+      this.#data.unallocate(allocation);
+      return tx;
+    } catch (error) {
+      this.#data.unallocate(allocation);
+      throw error;
+    }
+  }
+
+  /** Hands the bytes to the data layer; each run's memory is given back once all of it is written. */
+  #queue(runs: readonly Run[], placed: readonly Placed[]): void {
+    const left = new Map<Run, number>();
+    for (const { run } of placed) left.set(run, (left.get(run) ?? 0) + 1);
+    for (const run of runs) this.#queuedBytes += run.blocks * BLOCK_BYTES;
+    for (const { run, from, at } of placed) {
+      const bytes = run.bytes.subarray(from * BLOCK_BYTES, (from + at.count) * BLOCK_BYTES);
+      this.#data.write(at, bytes, () => {
+        const remaining = must(left.get(run), 'a run is written once') - 1;
+        left.set(run, remaining);
+        if (remaining === 0) this.#written(run);
+      });
+    }
+  }
+
+  #written(run: Run): void {
+    this.#queuedBytes -= run.blocks * BLOCK_BYTES;
+    run.release?.();
+    if (this.#waiters.length === 0 || this.full) return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  /** Forgets the pending writes of an inode that is going away. */
+  discard(ino: Ino): void {
+    const pending = this.#pending.get(ino);
+    if (pending === undefined) return;
+    this.#pending.delete(ino);
+    this.#dirtyBlocks -= pending.file.blocks;
+    this.#data.unreserve(pending.file.blocks);
+    for (const run of pending.file.runs) run.release?.();
+  }
+}
+
+/** Part of a run, and where it lies. */
+interface Placed {
+  readonly run: Run;
+  /** First block, counted within the run. */
+  readonly from: number;
+  readonly at: Place;
+}
+
+/** Lays runs end to end into places; the counts of both agree. */
+function place(runs: readonly Run[], places: readonly Place[]): Placed[] {
+  const placed: Placed[] = [];
+  let p = 0;
+  let used = 0;
+  for (const run of runs) {
+    let from = 0;
+    while (from < run.blocks) {
+      const into = must(places[p], 'an allocation is as large as asked for');
+      const count = Math.min(run.blocks - from, into.count - used);
+      const at = { segment: into.segment, segmentBlock: into.segmentBlock + used, count };
+      placed.push({ run, from, at });
+      from += count;
+      used += count;
+      if (used === into.count) {
+        p++;
+        used = 0;
+      }
+    }
+  }
+  return placed;
+}
+
+function extentsOf(placed: readonly Placed[]): Extent[] {
+  const extents: Extent[] = [];
+  for (const { run, from, at } of placed) {
+    pushMerged(extents, {
+      block: run.block + from,
+      count: at.count,
+      segment: at.segment,
+      segmentBlock: at.segmentBlock,
+      flags: 0,
+    });
+  }
+  return extents;
+}
+
+/** New segments and the checksums of the placed blocks, one event for each consecutive place. */
+function dataEvents(
+  allocation: Allocation,
+  placed: readonly Placed[],
+  rid: DataStore['rid'],
+): Event[] {
+  const events: Event[] = [];
+  for (const segment of allocation.created) events.push({ type: 'SegmentCreated', segment, rid });
+  let next = 0;
+  for (const at of allocation.places) {
+    const checksums = Buffer.allocUnsafe(at.count * 4);
+    let filled = 0;
+    while (filled < at.count) {
+      const { run, from, at: part } = must(placed[next++], 'every placed block has its place');
+      const bytes = run.bytes.subarray(from * BLOCK_BYTES, (from + part.count) * BLOCK_BYTES);
+      checksumInto(bytes, checksums, filled * 4);
+      filled += part.count;
+    }
+    const { segment, segmentBlock } = at;
+    events.push({ type: 'BlocksChecksummed', segment, segmentBlock, checksums });
+  }
+  return events;
+}

@@ -1,0 +1,277 @@
+/** Open files: open, read, write, flush, fsync, close. */
+
+import { withoutSetId } from '../decide/attributes.ts';
+import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
+import type { ByteString, Ino } from '../model/ids.ts';
+import { isDirectory, isRegular, isSymlink, S_IFREG, type Inode } from '../model/inode.ts';
+import { addBytes, compareSizes, MAX_SIZE, ZERO_SIZE, type Size } from '../model/size.ts';
+import { listXattrs } from '../index/views.ts';
+import type { Answer, Caller, OpenFile, WritePayload } from './api.ts';
+import type { Core } from './core.ts';
+import { PLACE_BLOCKS } from './dirty-files.ts';
+import { createAttempt } from './namespace.ts';
+import type { Reader } from './reading.ts';
+import { refusalOf, type Removals } from './removal.ts';
+import { loadBlock, NeedsBlock, placeName, truncate } from './truncate.ts';
+
+const O_TRUNC = 0o1000;
+const O_APPEND = 0o2000;
+const O_DSYNC = 0o10000;
+
+export interface FileParts {
+  readonly core: Core;
+  readonly reader: Reader;
+  readonly removals: Removals;
+}
+
+const openFileOf = (ino: Ino, flags: number): OpenFile => ({
+  ino,
+  synchronous: (flags & O_DSYNC) !== 0,
+  append: (flags & O_APPEND) !== 0,
+});
+
+export function createAndOpen(
+  parts: FileParts,
+  dir: Ino,
+  name: ByteString,
+  mode: number,
+  flags: number,
+  caller: Caller,
+): Answer<{ readonly inode: Inode; readonly file: OpenFile }> {
+  const creation = {
+    cause: 'create' as const,
+    dir,
+    name,
+    mode: S_IFREG | (mode & 0o7777),
+    rdev: 0,
+    target: undefined,
+  };
+  return parts.core.committer.mutate(() => {
+    const inode = createAttempt(parts.core, creation, caller);
+    if (isRefusal(inode)) return inode;
+    parts.removals.opened(inode.ino);
+    return { inode, file: openFileOf(inode.ino, flags) };
+  });
+}
+
+/** ESTALE, EISDIR, ELOOP (symlink); with O_TRUNC what `truncate` refuses. */
+export function open(parts: FileParts, ino: Ino, flags: number, caller: Caller): Answer<OpenFile> {
+  const inode = parts.core.index.inode(ino);
+  if (inode === undefined) return refuse('ESTALE');
+  if (isDirectory(inode.mode)) return refuse('EISDIR');
+  if (isSymlink(inode.mode)) return refuse('ELOOP');
+  const file = openFileOf(ino, flags);
+  parts.removals.opened(ino);
+  if ((flags & O_TRUNC) === 0 || !isRegular(inode.mode)) return file;
+  const opened = (answer: void | Refusal): OpenFile | Refusal => {
+    if (!isRefusal(answer)) return file;
+    parts.removals.closed(ino);
+    return answer;
+  };
+  const answer = truncate(parts, ino, ZERO_SIZE, true, caller);
+  return answer instanceof Promise ? answer.then(opened) : opened(answer);
+}
+
+/** Bytes written; EFBIG, ENOSPC, EIO, ESTALE. */
+export function write(
+  parts: FileParts,
+  file: OpenFile,
+  offset: Size,
+  payload: WritePayload,
+  kill: boolean,
+  caller: Caller,
+): Answer<number> {
+  const length = payload.bytes.length;
+  if (length === 0) return 0;
+  if (compareSizes(addBytes(offset, length), MAX_SIZE) > 0) return refuse('EFBIG');
+  const request = new WriteRequest(file, offset, payload, kill, caller);
+  const step = writeOnce(parts, request);
+  const answer =
+    step === 'written' ? length : isRefusal(step) ? step : writeLater(parts, request, step);
+  if (!file.synchronous) return answer;
+  return Promise.resolve(answer).then((done) => {
+    if (isRefusal(done)) return done;
+    return syncFile(parts, file.ino).then((failed) => failed ?? done);
+  });
+}
+
+/** One write on its way: its bytes stay valid for as long as it has to wait. */
+class WriteRequest {
+  readonly file: OpenFile;
+  readonly offset: Size;
+  readonly bytes: Buffer;
+  readonly kill: boolean;
+  readonly caller: Caller;
+  /** Blocks that had to be read from the disk, by their place. */
+  readonly loaded = new Map<string, Uint8Array>();
+  readonly #payload: WritePayload;
+  #release: (() => void) | undefined;
+  #taken = false;
+
+  constructor(file: OpenFile, offset: Size, payload: WritePayload, kill: boolean, caller: Caller) {
+    this.file = file;
+    this.offset = offset;
+    this.bytes = payload.bytes;
+    this.kill = kill;
+    this.caller = caller;
+    this.#payload = payload;
+  }
+
+  /** Keeps the bytes beyond the call that brought them. */
+  hold(): void {
+    this.#release ??= this.#payload.take();
+  }
+
+  /** Hands the bytes' memory to the dirty file, which gives it back itself. */
+  readonly take = (): (() => void) => {
+    this.hold();
+    this.#taken = true;
+    return this.#release!;
+  };
+
+  /** The write is over: memory that nobody took goes back. */
+  end(): void {
+    if (!this.#taken) this.#release?.();
+  }
+}
+
+type WriteStep = 'written' | 'unfinished' | 'full' | NeedsBlock | Refusal;
+
+/** A write that has to wait: keeps the bytes, and tries again after each thing it waited for. */
+async function writeLater(
+  parts: FileParts,
+  request: WriteRequest,
+  first: Exclude<WriteStep, 'written' | Refusal> | Promise<WriteStep>,
+): Promise<number | Refusal> {
+  request.hold();
+  try {
+    let step: WriteStep = await first;
+    while (step !== 'written') {
+      const failed = isRefusal(step) ? step : await whatItNeeds(parts, request, step);
+      if (failed !== undefined) return failed;
+      step = await writeOnce(parts, request);
+    }
+    return request.bytes.length;
+  } finally {
+    request.end();
+  }
+}
+
+/** Waits for what keeps a write from being taken; a refusal if that cannot be had. */
+async function whatItNeeds(
+  parts: FileParts,
+  request: WriteRequest,
+  step: Exclude<WriteStep, 'written' | Refusal>,
+): Promise<Refusal | undefined> {
+  if (step === 'full') {
+    await makeRoom(parts);
+    return undefined;
+  }
+  if (step === 'unfinished') {
+    return parts.removals.finishTruncate(request.file.ino).then(() => undefined, refusalOf);
+  }
+  return loadBlock(parts, step.place, request.loaded);
+}
+
+/** All pending writes on their way to the disk, and then some of them there. */
+async function makeRoom(parts: FileParts): Promise<void> {
+  await placeAll(parts.core);
+  await parts.core.dirty.whenRoom();
+}
+
+function writeOnce(parts: FileParts, request: WriteRequest): WriteStep | Promise<WriteStep> {
+  const { core } = parts;
+  if (core.dirty.full) return 'full';
+  const step = core.committer.mutate<WriteStep>(() => writeAttempt(parts, request));
+  if (step !== 'written' || (core.dirty.get(request.file.ino)?.blocks ?? 0) < PLACE_BLOCKS) {
+    return step;
+  }
+  const placed = place(core, request.file.ino);
+  if (placed instanceof Promise) return placed.then((failed) => failed ?? 'written');
+  return placed ?? 'written';
+}
+
+function writeAttempt(parts: FileParts, request: WriteRequest): WriteStep {
+  const { core } = parts;
+  const { file, bytes } = request;
+  const inode = core.index.inode(file.ino);
+  if (inode === undefined) return refuse('ESTALE');
+  if (inode.truncateMark !== undefined) return 'unfinished';
+  if (core.data.failure !== undefined) return refuse('EIO');
+  const dirty = core.dirty.get(file.ino);
+  const size = dirty?.size ?? inode.size;
+  const offset = file.append ? size : request.offset;
+  const end = addBytes(offset, bytes.length);
+  if (compareSizes(end, MAX_SIZE) > 0) return refuse('EFBIG');
+  const bases = new Map<number, Uint8Array>();
+  for (const block of partialBlocks(offset, end, size)) {
+    if (dirty?.runAt(block) !== undefined) continue;
+    const base = parts.reader.block(inode, block);
+    if (base === undefined) continue;
+    if (base instanceof Uint8Array) bases.set(block, base);
+    else {
+      const known = request.loaded.get(placeName(base));
+      if (known === undefined) return new NeedsBlock(base);
+      bases.set(block, known);
+    }
+  }
+  const base = (block: number) => bases.get(block);
+  const kill = request.kill && withoutSetId(inode.mode) !== undefined;
+  const written = { offset, bytes, base, take: request.take };
+  return core.dirty.write(inode, written, core.clock.now(), kill, request.caller) ?? 'written';
+}
+
+/** Blocks of [offset, end) that are written in part and may hold bytes of the file already. */
+function partialBlocks(offset: Size, end: Size, size: Size): number[] {
+  const blocks: number[] = [];
+  if (offset.tail > 0) blocks.push(offset.blocks);
+  const coversEnd = compareSizes(end, size) >= 0;
+  const sameBlock = offset.tail > 0 && end.blocks === offset.blocks;
+  if (end.tail > 0 && !coversEnd && !sameBlock) blocks.push(end.blocks);
+  return blocks;
+}
+
+/** Appends what is pending on `ino`; a refusal if it cannot be. */
+export function place(core: Core, ino: Ino): Answer<undefined> {
+  if (core.dirty.get(ino) === undefined) return undefined;
+  return core.committer.mutate(() => core.dirty.place(ino));
+}
+
+/** Appends all that is pending on any file. */
+export async function placeAll(core: Core): Promise<Refusal | undefined> {
+  let failed: Refusal | undefined;
+  for (const ino of core.dirty.inos()) failed = (await place(core, ino)) ?? failed;
+  return failed;
+}
+
+/** Resolves when `ino` is durable as it is now; a refusal (EIO, ENOSPC) if it cannot be. */
+export async function syncFile(parts: FileParts, ino: Ino): Promise<Refusal | undefined> {
+  const { core } = parts;
+  const failed = await place(core, ino);
+  if (failed !== undefined) return failed;
+  const inode = core.index.inode(ino);
+  if (inode !== undefined && inode.metaSeq <= core.log.durable) return undefined;
+  try {
+    await core.log.commit(inode?.metaSeq);
+    return undefined;
+  } catch (error) {
+    core.journal('error', `inode ${ino}: fsync failed: ${(error as Error).message}`);
+    return refuse('EIO');
+  }
+}
+
+/** ENODATA for a name that is not set. */
+export function getXattr(core: Core, ino: Ino, name: ByteString): Answer<Buffer> {
+  const inode = core.index.inode(ino);
+  if (inode === undefined) return refuse('ESTALE');
+  if (inode.xattrs === 0) return refuse('ENODATA');
+  return core.index.xattr(ino, name)?.value ?? refuse('ENODATA');
+}
+
+export function listXattrNames(core: Core, ino: Ino): Answer<readonly ByteString[]> {
+  const inode = core.index.inode(ino);
+  if (inode === undefined) return refuse('ESTALE');
+  if (inode.xattrs === 0) return [];
+  const snapshot = core.index.snapshot();
+  return listXattrs(snapshot, ino).finally(() => snapshot.close());
+}

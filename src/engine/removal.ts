@@ -1,0 +1,307 @@
+/**
+ * Removing many extents in bounded steps, and the end of orphans.
+ *
+ * Owns the queue of unfinished removals: truncations whose mark is set, and orphans that nobody uses.
+ * Each step is one transaction of at most REMOVE_STEP_EXTENTS extents, and between two steps every
+ * other operation gets its turn. What a crash leaves: the truncate mark or the orphan record, from
+ * which `resume` goes on when the volume is opened again.
+ *
+ * An orphan is in use while it is open, or while a reference holder (the kernel's inode cache) knows
+ * it. After a crash nobody does.
+ */
+
+import { decideRemoveStep, REMOVE_STEP_EXTENTS } from '../decide/contents.ts';
+import { decodeNumber, extentKey } from '../index/keys.ts';
+import { listXattrs, orphans, unfinishedTruncates } from '../index/views.ts';
+import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
+import type { Event } from '../model/event.ts';
+import type { Extent } from '../model/extent.ts';
+import type { ByteString, Ino } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import { DAEMON } from '../model/transaction.ts';
+import type { ReferenceHolder } from './api.ts';
+import type { Core } from './core.ts';
+
+/** Orphans without extents or xattrs to speak of are reaped this many in one transaction. */
+const REAP_BATCH = 256;
+const BLOCK_LIMIT = 2 ** 51;
+/** After an operating failure the reaper rests before it tries again. */
+const RETRY_MS = 1000;
+
+export class Removals {
+  readonly #core: Core;
+  readonly #holders = new Set<ReferenceHolder>();
+  readonly #opens = new Map<Ino, number>();
+  readonly #orphans = new Set<Ino>();
+  readonly #truncates = new Map<Ino, Promise<void>>();
+  readonly #temporaries = new Set<Ino>();
+  readonly #doomed = new Set<Ino>();
+  #reaping: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Takes up what the last run left unfinished. Nothing is open yet, so every orphan goes. */
+  async resume(): Promise<void> {
+    const snapshot = this.#core.index.snapshot();
+    try {
+      for await (const ino of orphans(snapshot)) {
+        this.#orphans.add(ino);
+        this.#doomed.add(ino);
+      }
+      for await (const ino of unfinishedTruncates(snapshot)) this.finishTruncate(ino);
+    } finally {
+      snapshot.close();
+    }
+    this.#wake();
+  }
+
+  addHolder(holder: ReferenceHolder): void {
+    this.#holders.add(holder);
+  }
+
+  removeHolder(holder: ReferenceHolder): void {
+    this.#holders.delete(holder);
+    for (const ino of this.#orphans) this.unreferenced(ino);
+  }
+
+  opened(ino: Ino): void {
+    this.#opens.set(ino, (this.#opens.get(ino) ?? 0) + 1);
+  }
+
+  closed(ino: Ino): void {
+    const opens = (this.#opens.get(ino) ?? 1) - 1;
+    if (opens > 0) {
+      this.#opens.set(ino, opens);
+      return;
+    }
+    this.#opens.delete(ino);
+    if (this.#orphans.has(ino)) this.unreferenced(ino);
+  }
+
+  get openFiles(): number {
+    return this.#opens.size;
+  }
+
+  isOpen(ino: Ino): boolean {
+    return this.#opens.has(ino);
+  }
+
+  /** `ino` was made without a name and may get one (O_TMPFILE). */
+  isTemporary(ino: Ino): boolean {
+    return this.#temporaries.has(ino);
+  }
+
+  /** `ino` was made without a name: it is reaped on its last close unless it gets one. */
+  temporary(ino: Ino): void {
+    this.#temporaries.add(ino);
+    this.#orphans.add(ino);
+  }
+
+  /** `ino` lost its last name. */
+  orphaned(ino: Ino): void {
+    this.#orphans.add(ino);
+    this.unreferenced(ino);
+  }
+
+  /** `ino` got a name again (linkat of an O_TMPFILE). */
+  adopted(ino: Ino): void {
+    this.#temporaries.delete(ino);
+    this.#orphans.delete(ino);
+    this.#doomed.delete(ino);
+  }
+
+  /** Somebody stopped using `ino`: it is reaped if it is an orphan and nobody else uses it. */
+  unreferenced(ino: Ino): void {
+    if (!this.#orphans.has(ino) || this.#inUse(ino)) return;
+    this.#doomed.add(ino);
+    this.#wake();
+  }
+
+  #inUse(ino: Ino): boolean {
+    if (this.#opens.has(ino)) return true;
+    for (const holder of this.#holders) if (holder.refersTo(ino)) return true;
+    return false;
+  }
+
+  /** Resolves when the extents beyond the truncate mark are gone; rejects where they cannot go. */
+  finishTruncate(ino: Ino): Promise<void> {
+    let running = this.#truncates.get(ino);
+    if (running === undefined) {
+      running = this.#removeExtents(ino, true).finally(() => this.#truncates.delete(ino));
+      running.catch((error: Error) => this.#complain(`inode ${ino}: truncation`, error));
+      this.#truncates.set(ino, running);
+    }
+    return running;
+  }
+
+  /** Resolves once the queue is empty or nothing in it can make progress. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([...this.#truncates.values()]);
+    await this.#reaping;
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.idle();
+  }
+
+  #wake(): void {
+    this.#reaping ??= this.#reap().finally(() => {
+      this.#reaping = undefined;
+    });
+  }
+
+  async #reap(): Promise<void> {
+    // A turn of the loop first: unlinks that arrive together are reaped together.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#doomed.size > 0 && !this.#closed) {
+      try {
+        await this.#reapBatch();
+      } catch (error) {
+        this.#complain('reaping orphans', error as Error);
+        this.#core.clock.after(RETRY_MS, () => this.#wake());
+        return;
+      }
+    }
+  }
+
+  async #reapBatch(): Promise<void> {
+    const batch: Inode[] = [];
+    for (const ino of this.#doomed) {
+      const inode = this.#core.index.inode(ino);
+      if (inode === undefined || this.#inUse(ino)) this.#doomed.delete(ino);
+      else if (inode.extents > REMOVE_STEP_EXTENTS / 2) await this.#removeExtents(ino, false);
+      else batch.push(inode);
+      if (batch.length === REAP_BATCH) break;
+    }
+    const steps = await Promise.all(batch.map((inode) => this.#ending(inode)));
+    let next = 0;
+    while (next < steps.length) next = await this.#reapSome(steps, next);
+  }
+
+  /** Reaps orphans from `next` on, as many as one transaction may hold; returns the one after. */
+  async #reapSome(steps: readonly Ending[], next: number): Promise<number> {
+    let items = 0;
+    let end = next;
+    while (end < steps.length) {
+      const step = steps[end]!;
+      items += step.items;
+      if (items > REMOVE_STEP_EXTENTS && end > next) break;
+      end++;
+    }
+    const some = steps.slice(next, end);
+    const answer = await this.#core.committer.mutate(() => {
+      const events = some.flatMap((step) => this.#endingEvents(step));
+      return events.length === 0 ? undefined : this.#append('reap', events);
+    });
+    if (isRefusal(answer)) throw refusalError(answer);
+    for (const { ino } of some) {
+      this.#doomed.delete(ino);
+      if (this.#core.index.inode(ino) === undefined) {
+        this.#orphans.delete(ino);
+        this.#temporaries.delete(ino);
+      }
+    }
+    return end;
+  }
+
+  async #ending(inode: Inode): Promise<Ending> {
+    let names: ByteString[] = [];
+    if (inode.xattrs > 0) {
+      const snapshot = this.#core.index.snapshot();
+      try {
+        names = await listXattrs(snapshot, inode.ino);
+      } finally {
+        snapshot.close();
+      }
+    }
+    return { ino: inode.ino, xattrs: names, items: 1 + inode.extents + names.length };
+  }
+
+  /** The events that end an orphan, decided against the state of this moment. */
+  #endingEvents(ending: Ending): Event[] {
+    const { index, clock } = this.#core;
+    const inode = index.inode(ending.ino);
+    if (inode === undefined || this.#inUse(ending.ino) || !index.isOrphan(ending.ino)) return [];
+    this.#core.dirty.discard(inode.ino);
+    const extents = inode.extents === 0 ? [] : index.extents(inode.ino, 0, BLOCK_LIMIT);
+    const events: Event[] = [...decideRemoveStep(inode, 0, extents, false)];
+    const ctime = clock.now();
+    for (const name of ending.xattrs) {
+      if (index.xattr(inode.ino, name) === undefined) continue;
+      events.push({ type: 'XattrRemoved', ino: inode.ino, name, ctime });
+    }
+    events.push({ type: 'InodeDeleted', ino: inode.ino });
+    return events;
+  }
+
+  /** Removes the extents beyond the truncate mark (or all) step by step. */
+  async #removeExtents(ino: Ino, truncate: boolean): Promise<void> {
+    for (;;) {
+      const inode = this.#core.index.inode(ino);
+      if (inode === undefined || (truncate && inode.truncateMark === undefined)) return;
+      const from = truncate ? inode.truncateMark! : 0;
+      const step = await this.#extentsFrom(ino, from);
+      const last = step.length < REMOVE_STEP_EXTENTS;
+      if (step.length === 0 && !truncate) return;
+      const answer = await this.#core.committer.mutate(() => {
+        const present = this.#core.index.inode(ino);
+        if (present === undefined) return undefined;
+        const events = decideRemoveStep(present, from, step, truncate && last);
+        return events.length === 0 ? undefined : this.#append('truncate', events);
+      });
+      if (isRefusal(answer)) throw refusalError(answer);
+      if (last) return;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async #extentsFrom(ino: Ino, from: number): Promise<Extent[]> {
+    const snapshot = this.#core.index.snapshot();
+    try {
+      const found: Extent[] = [];
+      const rows = snapshot.scan('extent', extentKey(ino, from), extentKey(ino, BLOCK_LIMIT), {
+        limit: REMOVE_STEP_EXTENTS,
+      });
+      for await (const { key, value } of rows) {
+        found.push({ ...value, block: decodeNumber(key, 9) });
+      }
+      return found;
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  #append(cause: 'reap' | 'truncate', events: readonly Event[]): undefined | Refusal {
+    const tx = this.#core.committer.append({
+      cause,
+      actor: DAEMON,
+      paths: [],
+      events,
+      privileged: true,
+    });
+    return isRefusal(tx) ? tx : undefined;
+  }
+
+  #complain(what: string, error: Error): void {
+    this.#core.journal('error', `${what}: ${error.message}; tried again later`);
+  }
+}
+
+interface Ending {
+  readonly ino: Ino;
+  readonly xattrs: readonly ByteString[];
+  readonly items: number;
+}
+
+const refusalError = (refusal: Refusal): Error =>
+  Object.assign(new Error(refusal.name), { code: refusal.name });
+
+/** For callers that wait on a truncation: its failure as a refusal. */
+export const refusalOf = (error: unknown): Refusal =>
+  error instanceof Error && (error as { code?: string }).code === 'ENOSPC'
+    ? refuse('ENOSPC')
+    : refuse('EIO');

@@ -96,6 +96,8 @@ export interface ItemTypes {
   metaSeq: true;
   dataSeq: true;
   orphan: true;
+  /** Present while the inode's truncateMark is set, so that a restart finds the unfinished ones. */
+  truncating: true;
   segment: SegmentItem;
   checksum: ChecksumItem;
   ref: RefItem;

@@ -7,7 +7,7 @@
  * (which no name contains) and the seq at which the value ended.
  *
  *   family          key after the prefix            value
- *   A  meta         name                            see `meta.ts`: applied seq, schema, counters ...
+ *   A  meta         name                            volume: VolumeItem; applied seq and schema (`store.ts`)
  *   i  inode        ino                             Inode
  *   d  dirent       dir, name                       began, ino, kind, position
  *   p  position     dir, position                   began, name, ino, kind
@@ -17,6 +17,7 @@
  *   m  metaSeq      seq, ino                        -
  *   s  dataSeq      seq, ino                        -
  *   o  orphan       ino                             -
+ *   T  truncating   ino (truncateMark is set)       -
  *   S  segment      segment                         rid
  *   c  checksum     segment, run of 256 blocks      4 bytes a block, 0 where never written
  *   r  ref          segment, first block            count, owners
@@ -43,6 +44,7 @@ export const FAMILY = {
   metaSeq: 'm',
   dataSeq: 's',
   orphan: 'o',
+  truncating: 'T',
   segment: 'S',
   checksum: 'c',
   ref: 'r',
@@ -94,6 +96,8 @@ export function decodeNumber(key: string, at: number): number {
   return n;
 }
 
+/** Key of the volume's own item. */
+export const volumeKey = FAMILY.meta + 'volume';
 export const inodeKey = (ino: Ino): string => FAMILY.inode + encodeNumber(ino);
 export const direntKey = (dir: Ino, name: ByteString): string =>
   FAMILY.dirent + encodeNumber(dir) + name;
@@ -110,6 +114,7 @@ export const metaSeqKey = (seq: Seq, ino: Ino): string =>
 export const dataSeqKey = (seq: Seq, ino: Ino): string =>
   FAMILY.dataSeq + encodeNumber(seq) + encodeNumber(ino);
 export const orphanKey = (ino: Ino): string => FAMILY.orphan + encodeNumber(ino);
+export const truncatingKey = (ino: Ino): string => FAMILY.truncating + encodeNumber(ino);
 export const segmentKey = (segment: SegmentNumber): string =>
   FAMILY.segment + encodeNumber(segment);
 export const checksumKey = (segment: SegmentNumber, run: number): string =>

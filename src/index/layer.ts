@@ -1,0 +1,171 @@
+/**
+ * A layer of the overlay: the mutations of some consecutive transactions, at most one a key. The
+ * newest layer is open; a frozen one never changes any more.
+ */
+
+import { assert } from '../model/assert.ts';
+import { NO_SEQ, type Seq } from '../model/ids.ts';
+import type { Item } from './items.ts';
+import { FAMILY, type Family } from './keys.ts';
+
+/** A mutation as a layer holds it; `value` undefined is a delete. */
+export interface Entry {
+  readonly key: string;
+  readonly family: Family;
+  readonly layer: Layer;
+  value: Item | undefined;
+  /** The entry of a newer layer under the same key. */
+  newer: Entry | undefined;
+  /** Position in the layer's list of the family. */
+  at: number;
+}
+
+/** A key and its value, or undefined where a layer deletes it. */
+export interface Row {
+  readonly key: string;
+  readonly value: Item | undefined;
+}
+
+/**
+ * How many chars of a family's keys name the group that range reads stay within: prefix and first
+ * number, and for history the kept item's prefix too. 0: the family is one group.
+ */
+const GROUP_CHARS: { readonly [F in Family]: number } = {
+  meta: 0,
+  inode: 0,
+  dirent: 9,
+  position: 9,
+  backref: 9,
+  extent: 9,
+  xattr: 9,
+  metaSeq: 0,
+  dataSeq: 0,
+  orphan: 0,
+  truncating: 0,
+  segment: 0,
+  checksum: 9,
+  ref: 9,
+  freed: 0,
+  timeMark: 0,
+  history: 10,
+};
+
+type Lists = { [F in Family]: Entry[] };
+type Groups = Map<string, Entry[]>;
+
+const EMPTY: readonly Entry[] = [];
+
+export class Layer {
+  readonly number: number;
+  /** Last transaction in it; set when it is frozen. */
+  lastSeq: Seq = NO_SEQ;
+  /** Approximate memory. */
+  bytes = 0;
+  /** Number of entries. */
+  size = 0;
+  readonly #lists: Lists;
+  /** Built when a frozen layer is first scanned: each group sorted by key. */
+  readonly #groups = new Map<Family, Groups>();
+  #frozen = false;
+
+  constructor(number: number) {
+    this.number = number;
+    const lists: Partial<Lists> = {};
+    for (const family of Object.keys(FAMILY) as Family[]) lists[family] = [];
+    this.#lists = lists as Lists;
+  }
+
+  freeze(lastSeq: Seq): void {
+    this.#frozen = true;
+    this.lastSeq = lastSeq;
+  }
+
+  add(family: Family, key: string, value: Item | undefined, bytes: number): Entry {
+    assert(!this.#frozen, `layer ${this.number} is frozen`);
+    const list = this.#lists[family];
+    const entry: Entry = { key, family, layer: this, value, newer: undefined, at: list.length };
+    list.push(entry);
+    this.bytes += bytes;
+    this.size++;
+    return entry;
+  }
+
+  /** Takes an entry out again, as if it had never been. */
+  withdraw(entry: Entry, bytes: number): void {
+    assert(!this.#frozen, `layer ${this.number} is frozen`);
+    const list = this.#lists[entry.family];
+    const last = list.pop() as Entry;
+    if (last !== entry) {
+      last.at = entry.at;
+      list[entry.at] = last;
+    }
+    this.bytes -= bytes;
+    this.size--;
+  }
+
+  *entries(): Iterable<Entry> {
+    for (const family of Object.keys(this.#lists) as Family[]) yield* this.#lists[family];
+  }
+
+  /** The entry under `key`. Frozen layers only. */
+  find(family: Family, key: string): Entry | undefined {
+    const group = this.#groupsOf(family).get(key.slice(0, GROUP_CHARS[family])) ?? EMPTY;
+    const at = firstAtOrAfter(group, key);
+    return group[at]?.key === key ? group[at] : undefined;
+  }
+
+  /** Entries with gte <= key < lt, sorted. Frozen layers only. */
+  range(family: Family, gte: string, lt: string): readonly Entry[] {
+    if (this.#lists[family].length === 0) return EMPTY;
+    const chars = GROUP_CHARS[family];
+    const name = gte.slice(0, chars);
+    if (gte.length >= chars && lt <= afterPrefix(name)) {
+      const group = this.#groupsOf(family).get(name) ?? EMPTY;
+      return group.slice(firstAtOrAfter(group, gte), firstAtOrAfter(group, lt));
+    }
+    const found = this.#lists[family].filter(({ key }) => key >= gte && key < lt);
+    return found.sort(byKey);
+  }
+
+  #groupsOf(family: Family): Groups {
+    assert(this.#frozen, `layer ${this.number} is still open`);
+    let groups = this.#groups.get(family);
+    if (groups === undefined) {
+      groups = groupsOf(this.#lists[family], GROUP_CHARS[family]);
+      this.#groups.set(family, groups);
+    }
+    return groups;
+  }
+}
+
+function groupsOf(entries: readonly Entry[], chars: number): Groups {
+  const groups: Groups = new Map();
+  for (const entry of entries) {
+    const name = entry.key.slice(0, chars);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [entry]);
+    else group.push(entry);
+  }
+  for (const group of groups.values()) group.sort(byKey);
+  return groups;
+}
+
+export const byKey = (a: Row, b: Row): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+/** Position of the first of `rows` (sorted) with a key at or behind `key`. */
+export function firstAtOrAfter(rows: readonly Row[], key: string): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((rows[middle] as Row).key >= key) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The least string above every key that starts with `prefix`; keys hold chars up to 255 only. */
+export const afterPrefix = (prefix: string): string =>
+  prefix === ''
+    ? '\u0100'
+    : prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);

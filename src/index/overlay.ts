@@ -1,0 +1,108 @@
+/**
+ * The overlay: mutations of transactions that are not in LevelDB yet, in layers.
+ *
+ * Order of events. `apply` writes into the open layer, in place where it holds the key already. The
+ * open layer is frozen by a log commit, so that no layer straddles one, and by a scan, which keeps
+ * the list of layers that it started with. `index.ts` writes the oldest frozen layers as one LevelDB
+ * batch, and drops them here when the batch is written; scans opened before keep theirs.
+ *
+ * Point reads see all layers through one map to the newest entry of each key. A crash loses the
+ * overlay, and replay from the applied seq makes it again.
+ */
+
+import { assert } from '../model/assert.ts';
+import type { Seq } from '../model/ids.ts';
+import type { Item, Mutation } from './items.ts';
+import { FAMILY, type Family } from './keys.ts';
+import { Layer, type Entry } from './layer.ts';
+
+/** Approximate memory of an entry: maps, key and an average value. */
+const ENTRY_BYTES = 200;
+const INODE_BYTES = 450;
+
+type Newest = { [F in Family]: Map<string, Entry> };
+
+export class Overlay {
+  readonly #newest: Newest;
+  /** Oldest first. */
+  #frozen: readonly Layer[] = [];
+  #open = new Layer(1);
+  #frozenBytes = 0;
+
+  constructor() {
+    const newest: Partial<Newest> = {};
+    for (const family of Object.keys(FAMILY) as Family[]) newest[family] = new Map();
+    this.#newest = newest as Newest;
+  }
+
+  /** Approximate memory of all layers. */
+  get bytes(): number {
+    return this.#frozenBytes + this.#open.bytes;
+  }
+
+  /** Frozen layers, oldest first: an immutable list. */
+  get layers(): readonly Layer[] {
+    return this.#frozen;
+  }
+
+  /** The newest entry under `key`; undefined if no layer has one. */
+  get(family: Family, key: string): Entry | undefined {
+    return this.#newest[family].get(key);
+  }
+
+  apply({ family, key, value }: Mutation): void {
+    const newest = this.#newest[family];
+    const open = this.#open;
+    const known = newest.get(key);
+    if (known !== undefined && known.layer === open) {
+      if (value === undefined && isNamedBySeq(family)) this.#withdraw(known, newest);
+      else known.value = value;
+      return;
+    }
+    const entry = open.add(family, key, value, weightOf(family, value));
+    newest.set(key, entry);
+    if (known !== undefined) known.newer = entry;
+  }
+
+  /** Closes the open layer, whose last transaction is `lastSeq`, unless it is empty. */
+  freeze(lastSeq: Seq): void {
+    const layer = this.#open;
+    if (layer.size === 0) return;
+    layer.freeze(lastSeq);
+    this.#frozen = [...this.#frozen, layer];
+    this.#frozenBytes += layer.bytes;
+    this.#open = new Layer(layer.number + 1);
+  }
+
+  /** Forgets an entry whose layer has been written. */
+  release(entry: Entry): void {
+    const newest = this.#newest[entry.family];
+    if (newest.get(entry.key) === entry) newest.delete(entry.key);
+  }
+
+  /** Drops the oldest `count` layers, whose entries have been released. */
+  drop(count: number): void {
+    assert(count <= this.#frozen.length, 'only frozen layers are dropped');
+    for (const layer of this.#frozen.slice(0, count)) this.#frozenBytes -= layer.bytes;
+    this.#frozen = this.#frozen.slice(count);
+  }
+
+  #withdraw(entry: Entry, newest: Map<string, Entry>): void {
+    entry.layer.withdraw(entry, weightOf(entry.family, entry.value));
+    newest.delete(entry.key);
+  }
+}
+
+/**
+ * Keys of these families hold the seq of the transaction that put them, so one that was put in a
+ * layer stands nowhere below it, and deleting it again leaves nothing to do.
+ */
+const isNamedBySeq = (family: Family): boolean => family === 'metaSeq' || family === 'dataSeq';
+
+function weightOf(family: Family, value: Item | undefined): number {
+  if (value === undefined || value === true) return ENTRY_BYTES;
+  if (family === 'inode') return INODE_BYTES;
+  if ('value' in value) return ENTRY_BYTES + value.value.length;
+  if ('checksums' in value) return ENTRY_BYTES + value.checksums.length;
+  return ENTRY_BYTES;
+}

@@ -1,0 +1,194 @@
+/**
+ * The working set of one projection: what the transaction has changed so far, over the state before
+ * it. Later events read through it, so they see what earlier ones did; in the end each key has one
+ * mutation, and each replaced item of a family with history one before-image.
+ */
+
+import { must } from '../../model/assert.ts';
+import type { ByteString, Ino, SegmentNumber, Seq } from '../../model/ids.ts';
+import { isRegular, type Inode } from '../../model/inode.ts';
+import type { Extent } from '../../model/extent.ts';
+import type { Transaction } from '../../model/transaction.ts';
+import type { DirentItem, Item, ItemTypes, Mutation, VolumeItem } from '../items.ts';
+import {
+  dataSeqKey,
+  direntKey,
+  HISTORY_FAMILIES,
+  historyKey,
+  inodeKey,
+  metaSeqKey,
+  truncatingKey,
+  volumeKey,
+  type Family,
+} from '../keys.ts';
+import type { PlacedExtent } from '../placed.ts';
+import type { Before } from './before.ts';
+import { newRunEdit, type RunEdit } from './runs.ts';
+
+interface ItemEdit extends Mutation {
+  readonly before: Item | undefined;
+  value: Item | undefined;
+}
+
+interface InodeEdit {
+  readonly before: Inode | undefined;
+  now: Inode | undefined;
+}
+
+/** A change by `delta` of the number of owners of some segment blocks. */
+export interface OwnershipChange {
+  readonly segment: SegmentNumber;
+  readonly block: number;
+  readonly count: number;
+  readonly delta: number;
+}
+
+export class Working {
+  readonly before: Before;
+  readonly seq: Seq;
+  readonly time: number;
+  readonly extentEdits = new Map<Ino, RunEdit<PlacedExtent, Extent>>();
+  readonly ownership: OwnershipChange[] = [];
+  #volume: VolumeItem | undefined;
+  readonly #inodes = new Map<Ino, InodeEdit>();
+  readonly #items = new Map<string, ItemEdit>();
+
+  constructor(transaction: Transaction, before: Before) {
+    this.before = before;
+    this.seq = transaction.seq;
+    this.time = transaction.time;
+    this.#volume = before.volume();
+  }
+
+  /** The volume's facts; that there are any is asserted. */
+  get volume(): VolumeItem {
+    return must(this.#volume, `seq ${this.seq}: no volume was formatted`);
+  }
+
+  set volume(value: VolumeItem) {
+    this.#volume = value;
+  }
+
+  get isFormatted(): boolean {
+    return this.#volume !== undefined;
+  }
+
+  /** The inode as it is now, which must exist. */
+  inode(ino: Ino): Inode {
+    const edit = this.#inodes.get(ino);
+    const inode = edit === undefined ? this.before.inode(ino) : edit.now;
+    return must(inode, `ino ${ino}, seq ${this.seq}: an event about an inode that does not exist`);
+  }
+
+  /** A new inode: nothing stood under its number. */
+  createInode(inode: Inode): void {
+    this.#inodes.set(inode.ino, { before: undefined, now: inode });
+  }
+
+  /** Replaces an inode, or deletes it. */
+  setInode(ino: Ino, now: Inode | undefined): void {
+    const edit = this.#inodes.get(ino);
+    if (edit === undefined) this.#inodes.set(ino, { before: this.before.inode(ino), now });
+    else edit.now = now;
+  }
+
+  /** A change of any kind: the inode's metaSeq becomes the transaction's seq. */
+  touch(ino: Ino): void {
+    const inode = this.inode(ino);
+    if (inode.metaSeq !== this.seq) this.setInode(ino, { ...inode, metaSeq: this.seq });
+  }
+
+  dirent(dir: Ino, name: ByteString): DirentItem | undefined {
+    const edit = this.#items.get(direntKey(dir, name));
+    return edit === undefined
+      ? this.before.dirent(dir, name)
+      : (edit.value as DirentItem | undefined);
+  }
+
+  /** The item under `key` as this transaction has left it; undefined if it has not touched it. */
+  edited(key: string): { readonly value: Item | undefined } | undefined {
+    return this.#items.get(key);
+  }
+
+  /** Puts a value where the state before had `before`. */
+  put<F extends Family>(
+    family: F,
+    key: string,
+    before: ItemTypes[F] | undefined,
+    value: ItemTypes[F],
+  ): void {
+    const edit = this.#items.get(key);
+    if (edit === undefined) this.#items.set(key, { family, key, value, before });
+    else edit.value = value;
+  }
+
+  /** Deletes the item that the state before had as `before`, or that this transaction has put. */
+  delete<F extends Family>(family: F, key: string, before: ItemTypes[F] | undefined): void {
+    const edit = this.#items.get(key);
+    if (edit === undefined) this.#items.set(key, { family, key, value: undefined, before });
+    else edit.value = undefined;
+  }
+
+  extentEdit(ino: Ino): RunEdit<PlacedExtent, Extent> {
+    let edit = this.extentEdits.get(ino);
+    if (edit === undefined) this.extentEdits.set(ino, (edit = newRunEdit()));
+    return edit;
+  }
+
+  /** All mutations: items first, then inodes with their seq indexes, then the volume. */
+  finish(): Mutation[] {
+    const mutations: Mutation[] = [];
+    const keepsHistory = this.volume.historyMicros !== 0;
+    for (const edit of this.#items.values()) {
+      if (edit.before === undefined && edit.value === undefined) continue;
+      mutations.push(edit);
+      if (keepsHistory && edit.before !== undefined && HISTORY_FAMILIES.has(edit.family)) {
+        mutations.push(this.#image(edit.key, edit.before));
+      }
+    }
+    for (const [ino, edit] of this.#inodes) this.#finishInode(mutations, ino, edit, keepsHistory);
+    mutations.push({ family: 'meta', key: volumeKey, value: this.volume });
+    return mutations;
+  }
+
+  #finishInode(mutations: Mutation[], ino: Ino, edit: InodeEdit, keepsHistory: boolean): void {
+    const { before, now } = edit;
+    if (before === now) return;
+    const key = inodeKey(ino);
+    mutations.push({ family: 'inode', key, value: now });
+    if (before !== undefined) {
+      mutations.push({ family: 'metaSeq', key: metaSeqKey(before.metaSeq, ino), value: undefined });
+      if (keepsHistory) mutations.push(this.#image(key, before));
+    }
+    if (now !== undefined) {
+      mutations.push({ family: 'metaSeq', key: metaSeqKey(now.metaSeq, ino), value: true });
+    }
+    this.#finishTruncating(mutations, ino, before?.truncateMark, now?.truncateMark);
+    const oldData = before !== undefined && isRegular(before.mode) ? before.dataSeq : undefined;
+    const newData = now !== undefined && isRegular(now.mode) ? now.dataSeq : undefined;
+    if (oldData === newData) return;
+    if (oldData !== undefined) {
+      mutations.push({ family: 'dataSeq', key: dataSeqKey(oldData, ino), value: undefined });
+    }
+    if (newData !== undefined) {
+      mutations.push({ family: 'dataSeq', key: dataSeqKey(newData, ino), value: true });
+    }
+  }
+
+  /** The list of unfinished truncations follows the inode's mark. */
+  #finishTruncating(
+    mutations: Mutation[],
+    ino: Ino,
+    before: number | undefined,
+    now: number | undefined,
+  ): void {
+    if ((before === undefined) === (now === undefined)) return;
+    const value = now === undefined ? undefined : true;
+    mutations.push({ family: 'truncating', key: truncatingKey(ino), value });
+  }
+
+  #image(key: string, before: Item): Mutation {
+    const value = before as ItemTypes['history'];
+    return { family: 'history', key: historyKey(key, this.seq), value };
+  }
+}

@@ -22,7 +22,7 @@ interface CommandModule {
 interface Entry {
   readonly name: string;
   readonly summary: string;
-  load(): Promise<CommandModule>;
+  readonly load: () => Promise<CommandModule>;
 }
 
 const ENTRIES: readonly Entry[] = [

@@ -1,8 +1,8 @@
 /**
  * The daemon's log, VOLUME/daemon.log: one JSON object a line, written synchronously, so that the
- * last line before a crash is there. At MAX_BYTES it becomes daemon.log.1 and a new one begins; older
- * ones move on to daemon.log.2 and are then dropped. A line that cannot be written is dropped:
- * a full disk must not stop the daemon for the sake of its diary.
+ * last line before a crash is there. At MAX_BYTES it becomes daemon.log.1, in the place of an older
+ * one, and a new one begins. A line that cannot be written is dropped: a full disk must not stop the
+ * daemon for the sake of its diary.
  */
 
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
@@ -10,7 +10,6 @@ import pino from 'pino';
 import type { LogFunction, LogLevel } from '../io/logger.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
-const KEPT = 2;
 
 /** An append-only file that starts anew at `maxBytes`. */
 class RotatingFile {
@@ -36,8 +35,7 @@ class RotatingFile {
   }
 
   #rotate(): void {
-    for (let i = KEPT - 1; i >= 1; i--) rename(`${this.#path}.${i}`, `${this.#path}.${i + 1}`);
-    rename(this.#path, `${this.#path}.1`);
+    renameSync(this.#path, `${this.#path}.1`);
     const fd = openSync(this.#path, 'a', 0o600);
     closeSync(this.#fd);
     this.#fd = fd;
@@ -46,14 +44,6 @@ class RotatingFile {
 
   close(): void {
     closeSync(this.#fd);
-  }
-}
-
-function rename(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
   }
 }
 

@@ -3,21 +3,18 @@
  * one. Returns when the mount is usable.
  */
 
-import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { connect } from '../../src/control/client.ts';
 import type { OnProgress } from '../../src/control/protocol.ts';
-import { mountAt, mountTable } from '../../src/io/mount-table.ts';
-import { byteStringOf } from '../../src/model/ids.ts';
 import { CommandFailure } from '../console/failure.ts';
 import { withProgress } from '../console/progress.ts';
 import { launchDaemon } from '../daemon/launch.ts';
 import type { LaunchOrder } from '../daemon/messages.ts';
 import { parseMountOptions } from '../daemon/options.ts';
-import { MOUNT_TYPE, mountPointPath, textOf, volumeDirectory } from '../volumes.ts';
+import { prepareMount } from '../daemon/preflight.ts';
+import { mountPointPath, volumeDirectory } from '../volumes.ts';
 
 interface Options {
   readonly foreground: boolean;
@@ -30,37 +27,6 @@ const LEAVING_MS = 10_000;
 const POLL_MS = 50;
 
 const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException).code;
-
-/** Throws unless /dev/fuse is there and may be used. */
-async function checkDevice(): Promise<void> {
-  try {
-    await access('/dev/fuse', constants.R_OK | constants.W_OK);
-  } catch (cause) {
-    const code = codeOf(cause);
-    const why =
-      code === 'ENOENT' ? 'no such device; try: modprobe fuse' : 'no permission to use it';
-    throw new CommandFailure(`/dev/fuse: ${why}`, code, { cause });
-  }
-}
-
-/**
- * Throws unless something can be mounted at `mountPoint`. A stale mount of ours (its daemon is dead)
- * is no obstacle: starting the session takes it away.
- */
-async function checkMountPoint(mountPoint: string, volume: string): Promise<void> {
-  const there = mountAt(mountTable(), byteStringOf(mountPoint));
-  try {
-    const info = await stat(mountPoint);
-    if (!info.isDirectory()) throw new CommandFailure(`${mountPoint}: not a directory`, 'ENOTDIR');
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOTCONN' && there?.type === MOUNT_TYPE) return;
-    throw cause;
-  }
-  if (there === undefined) return;
-  const isSame = there.type === MOUNT_TYPE && textOf(there.source) === volume;
-  const what = isSame ? 'this volume is mounted there already' : 'something else is mounted there';
-  throw new CommandFailure(`${mountPoint}: ${what}`, 'EBUSY');
-}
 
 /** One attempt; false if a daemon that is ending stands in the way. */
 async function attempt(order: LaunchOrder, onProgress: OnProgress): Promise<boolean> {
@@ -104,8 +70,7 @@ async function mount(path: string, point: string, options: Options): Promise<voi
   const mountOptions = parseMountOptions(options.options);
   const volume = await volumeDirectory(path);
   const mountPoint = await mountPointPath(point);
-  await checkDevice();
-  await checkMountPoint(mountPoint, volume);
+  await prepareMount({ volume, mountPoint });
   const order = { volume, mountPoint, mountOptions, verbose: options.debug === true };
   const start = options.foreground ? inForeground : inBackground;
   await withProgress((onProgress) => start(order, onProgress));

@@ -2,7 +2,6 @@
 
 import type { Command } from 'commander';
 import type { ScrubReport } from '../../src/engine/volume.ts';
-import { CommandFailure } from '../console/failure.ts';
 import { printJson, printLine } from '../console/print.ts';
 import { withProgress } from '../console/progress.ts';
 import { onVolume } from '../volumes.ts';

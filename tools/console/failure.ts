@@ -32,18 +32,20 @@ function errnoText(code: unknown): string | undefined {
   return number === undefined ? undefined : `${number} ${code}`;
 }
 
+/** Node's wording: `ENOENT: no such file or directory, open '/x'`. */
+const SYSTEM_ERROR = /^E[A-Z0-9]+: (.+?), \w+(?: '(.*?)'(?: -> '.*')?)?$/s;
+
 /** What a system error says of itself, without the code before and the system call behind it. */
 function reasonOf(error: NodeJS.ErrnoException): string {
-  const match = /^[A-Z0-9]+: (.+?), (\w+)(?: '(.*?)'(?: -> '(.*)')?)?$/s.exec(error.message);
+  const match = SYSTEM_ERROR.exec(error.message);
   if (match === null) return error.message;
-  const [, why = '', , path] = match;
+  const [, why = '', path] = match;
   return path === undefined ? why : `${path}: ${why}`;
 }
 
 /** The one line, without a line end, that tells of `cause`. Line breaks in it become spaces. */
 export function describeFailure(program: string, command: string, cause: unknown): string {
-  const error =
-    cause instanceof Error ? (cause as NodeJS.ErrnoException) : new Error(String(cause));
+  const error: NodeJS.ErrnoException = cause instanceof Error ? cause : new Error(String(cause));
   const errno = errnoText(error.code);
   const what = reasonOf(error)
     .trim()

@@ -26,7 +26,7 @@ export const printJson = (value: unknown): Promise<void> | undefined =>
 /** Escapes control characters of names on a terminal; a pipe gets the bytes as they are. */
 export function printable(name: string): string {
   if (!process.stdout.isTTY) return name;
-  return [...name]
+  return Array.from(name)
     .map((char) => {
       const code = char.codePointAt(0) ?? 0;
       return code < 32 || code === 127 ? `\\${code.toString(8).padStart(3, '0')}` : char;

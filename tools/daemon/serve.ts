@@ -19,6 +19,7 @@ import { startSession } from '../../src/fuse/session.ts';
 import type { LogFunction } from '../../src/io/logger.ts';
 import { VERSION } from '../version.ts';
 import type { MountOptions } from './options.ts';
+import type { MountSession } from './service.ts';
 import { Service } from './service.ts';
 
 export interface ServeOptions {
@@ -27,6 +28,8 @@ export interface ServeOptions {
   readonly mountPoint: string;
   readonly mountOptions: MountOptions;
   readonly verbose: boolean;
+  /** Told who uses a mount that is taken away all the same at the end. */
+  readonly onBusy?: ((message: string) => void) | undefined;
 }
 
 export interface Serving {
@@ -74,15 +77,10 @@ export async function serve(
       onFailure(error);
     },
   });
-  let journal: Journal | undefined;
   let server: ControlServer | undefined;
-  const service = serviceOf(volume, log);
+  const service = serviceOf(volume, log, options.onBusy);
   try {
-    if (!mountOptions.readOnly) {
-      journal = openJournal(`${options.volume}/daemon.log`, options.verbose ? 'debug' : 'info');
-      early.flushInto(journal);
-      server = await startServer(options.volume, service, log);
-    }
+    server = await openDoors(options, early, service);
     await service.addMount({ mountPoint: options.mountPoint, options: mountOptions.kernel });
   } catch (cause) {
     await service.stop().catch(() => undefined);
@@ -90,24 +88,67 @@ export async function serve(
     throw cause;
   }
   log('info', 'serving', { volume: options.volume, version: VERSION });
-  const ended = service.ended.finally(() => server?.close());
+  const ended = untilEnded(service, server);
   ended.catch(() => undefined);
   return { ended, stop: () => service.stop().then(() => ended) };
 }
 
-function serviceOf(volume: Volume, log: LogFunction): Service {
+/** The socket goes last: until the volume is closed, others are told that the daemon is ending. */
+async function untilEnded(service: Service, server: ControlServer | undefined): Promise<void> {
+  try {
+    await service.ended;
+  } finally {
+    await server?.close();
+  }
+}
+
+/** Opens journal and control socket. A volume on a read-only disk is served without them. */
+async function openDoors(
+  { volume, mountOptions, verbose }: ServeOptions,
+  early: EarlyLines,
+  service: Service,
+): Promise<ControlServer | undefined> {
+  try {
+    early.flushInto(openJournal(`${volume}/daemon.log`, verbose ? 'debug' : 'info'));
+    return await startServer(volume, service, early.log);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (mountOptions.readOnly && code === 'EROFS') return undefined;
+    throw cause;
+  }
+}
+
+function serviceOf(volume: Volume, log: LogFunction, onBusy: ServeOptions['onBusy']): Service {
   return new Service({
     volume,
     version: VERSION,
     ownerUid: statSync(volume.dir).uid,
     log,
-    startSession: (request: MountRequest) =>
-      startSession({
-        filesystem: volume.filesystem,
-        source: volume.dir,
-        mountPoint: request.mountPoint,
-        options: request.options,
-        log,
-      }),
+    onBusy,
+    startSession: (request) => startMount(volume, request, log),
   });
+}
+
+async function startMount(
+  volume: Volume,
+  { mountPoint, options }: MountRequest,
+  log: LogFunction,
+): Promise<MountSession> {
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const session = await startSession({
+    filesystem: volume.filesystem,
+    mountPoint,
+    source: volume.dir,
+    readOnly: options.includes('ro'),
+    mountOptions: options.filter((option) => option !== 'ro'),
+    log,
+    onUnmounted: (reason) => {
+      log('info', `${mountPoint}: unmounted from outside`, { reason });
+      end();
+    },
+  });
+  return { ended, unmount: (lazy) => session.unmount({ lazy }).then(end) };
 }

@@ -47,6 +47,8 @@ export interface ServiceOptions {
   readonly version: string;
   readonly ownerUid: number;
   readonly log: LogFunction;
+  /** Told who uses a mount that is taken away all the same at the end. */
+  readonly onBusy?: ((message: string) => void) | undefined;
   /** Mounts the volume; resolves when the mount is usable. */
   readonly startSession: (request: MountRequest) => Promise<MountSession>;
 }
@@ -101,7 +103,8 @@ export class Service implements ControlledDaemon {
       const session = await this.#options.startSession(request);
       this.#mounts.set(mountPoint, { mountPoint, options, session });
       this.#options.log('info', `mounted at ${mountPoint}`, { options });
-      void session.ended.then(() => this.#mountEnded(mountPoint, session));
+      // That closing the volume failed is said by `stop` to the journal and through `ended`.
+      session.ended.then(() => this.#mountEnded(mountPoint, session)).catch(() => undefined);
     } finally {
       this.#starting.delete(mountPoint);
     }
@@ -182,6 +185,7 @@ export class Service implements ControlledDaemon {
       await this.#unmount(mount, false);
     } catch (busy) {
       log('warn', `${(busy as Error).message}; unmounting lazily`);
+      this.#options.onBusy?.((busy as Error).message);
       await mount.session
         .unmount(true)
         .catch((cause: unknown) => log('error', `${mount.mountPoint}: not unmounted`, { cause }));

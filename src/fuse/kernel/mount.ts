@@ -1,0 +1,173 @@
+/**
+ * Mounting and unmounting through mount(8) and umount(8), as root.
+ *
+ * Order of a mount: a dead mount at the place is taken away; /dev/fuse is opened; mount(8) gets the
+ * descriptor and returns; the kernel's INIT is waiting on the descriptor by then. A crash after that
+ * leaves a dead mount (every call on it fails with ENOTCONN), which the next start takes away.
+ *
+ * Nothing here may touch the mount's own files from the serving thread synchronously: the answer
+ * would have to come from the thread that waits for it.
+ */
+
+import { spawn, type StdioOptions } from 'node:child_process';
+import { constants, openSync } from 'node:fs';
+import { realpath, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { mountAt, mountTable, type Mount } from '../../io/mount-table.ts';
+import { byteStringOf } from '../../model/ids.ts';
+import { within } from '../waiting.ts';
+import { MAX_IO_BYTES } from './layout.ts';
+
+const DEVICE = '/dev/fuse';
+/** Read-ahead of the page cache: one READ of the largest size. The kernel's default is 128. */
+const READ_AHEAD_KB = MAX_IO_BYTES / 1024;
+/** Longest wait for an answer from a mount that may be dead. */
+const PROBE_MS = 5000;
+/** Dead mounts may lie on top of each other, after repeated crashes; more is somebody's doing. */
+const STALE_LAYERS = 16;
+
+/** Why mounting or unmounting failed; `code` is an errno's name. */
+export class MountError extends Error {
+  override readonly name = 'MountError';
+  readonly code: string;
+
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+export interface MountRequest {
+  /** Absolute, without symlinks: see `resolveMountPoint`. */
+  readonly mountPoint: string;
+  /** Shown in /proc/mounts. */
+  readonly source: string;
+  /** Shown there as `fuse.` and this. */
+  readonly fsType: string;
+  readonly readOnly: boolean;
+  /** Further options; those that contradict a default take its place. */
+  readonly options: readonly string[];
+}
+
+/**
+ * The absolute path of a mount point, without symlinks and without touching what is mounted there,
+ * which may be dead.
+ */
+export async function resolveMountPoint(path: string): Promise<string> {
+  const absolute = resolve(path);
+  if (absolute === '/') return absolute;
+  return join(await realpath(dirname(absolute)), basename(absolute));
+}
+
+/** Opens /dev/fuse, non-blocking. */
+export function openDevice(): number {
+  try {
+    return openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
+    const why = code === 'ENOENT' ? 'is the fuse module loaded?' : 'root is needed';
+    throw new MountError(code, `cannot open ${DEVICE}: ${why}`, error);
+  }
+}
+
+interface Outcome {
+  readonly status: number | null;
+  readonly stderr: string;
+}
+
+/** Runs a program; `fd`, where given, is its descriptor 3. */
+function run(program: string, args: readonly string[], fd?: number): Promise<Outcome> {
+  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe'];
+  if (fd !== undefined) stdio.push(fd);
+  const env = { ...process.env, LC_ALL: 'C' };
+  return new Promise((settle, reject) => {
+    const child = spawn(program, args, { stdio, env });
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.once('error', (error) =>
+      reject(new MountError('ENOENT', `cannot run ${program}: is it installed?`, error)),
+    );
+    child.once('close', (status) => settle({ status, stderr: stderr.trim() }));
+  });
+}
+
+/** Defaults, and the options that take their place. */
+const DEFAULTS: readonly (readonly [string, string])[] = [
+  ['nosuid', 'suid'],
+  ['nodev', 'dev'],
+];
+
+/** The option string for mount(8). Pure. */
+export function mountOptions(request: MountRequest, fd: number): string {
+  const asked = request.options.flatMap((option) => option.split(',')).filter((o) => o !== '');
+  const defaults = DEFAULTS.filter(([, contrary]) => !asked.includes(contrary)).map(([o]) => o);
+  const all = [
+    `fd=${fd}`,
+    'rootmode=40000',
+    'user_id=0',
+    'group_id=0',
+    'allow_other',
+    'default_permissions',
+    `max_read=${MAX_IO_BYTES}`,
+    ...defaults,
+    ...(request.readOnly ? ['ro'] : []),
+    ...asked,
+  ];
+  return [...new Set(all)].join(',');
+}
+
+/** Mounts `fd` (from `openDevice`). The kernel's first request is INIT. */
+export async function mountDevice(fd: number, request: MountRequest): Promise<void> {
+  if (process.getuid?.() !== 0) throw new MountError('EPERM', 'mounting needs root');
+  const options = mountOptions(request, 3);
+  const type = `fuse.${request.fsType}`;
+  const args = ['-i', '-t', type, '-o', options, request.source, request.mountPoint];
+  const { status, stderr } = await run('mount', args, fd);
+  if (status !== 0) throw new MountError('EINVAL', `mount failed: ${stderr}`);
+}
+
+/** Unmounts. `lazy` detaches a mount that is in use. EBUSY; EINVAL if nothing is mounted there. */
+export async function unmountAt(mountPoint: string, lazy: boolean): Promise<void> {
+  const args = ['-i', '-c', ...(lazy ? ['-l'] : []), mountPoint];
+  const { status, stderr } = await run('umount', args);
+  if (status === 0) return;
+  const isBusy = stderr.includes('busy');
+  throw new MountError(isBusy ? 'EBUSY' : 'EINVAL', `umount failed: ${stderr}`);
+}
+
+/** The mount of ours on top of `mountPoint` (resolved), dead or alive. */
+export function ownMountAt(mountPoint: string, fsType: string): Mount | undefined {
+  const mount = mountAt(mountTable(), byteStringOf(mountPoint));
+  return mount?.type === `fuse.${fsType}` ? mount : undefined;
+}
+
+/** Whether whoever served `mountPoint` is gone. Asks in the background: the mount may be our own. */
+async function isDead(mountPoint: string): Promise<boolean> {
+  const probe = stat(mountPoint).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOTCONN',
+  );
+  return within(PROBE_MS, probe, false);
+}
+
+/**
+ * Takes away the dead mounts that crashed daemons left at `mountPoint`; true if there were any.
+ * Living mounts and those of others are left alone.
+ */
+export async function cleanStaleMount(mountPoint: string, fsType = 'ledgerfs'): Promise<boolean> {
+  const place = await resolveMountPoint(mountPoint);
+  let cleaned = false;
+  for (let layer = 0; layer < STALE_LAYERS; layer++) {
+    if (ownMountAt(place, fsType) === undefined || !(await isDead(place))) return cleaned;
+    await unmountAt(place, true);
+    cleaned = true;
+  }
+  return cleaned;
+}
+
+/** Lets the kernel read ahead in requests of the largest size. */
+export async function raiseReadAhead(mount: Mount): Promise<void> {
+  await writeFile(`/sys/class/bdi/${mount.device}/read_ahead_kb`, String(READ_AHEAD_KB));
+}

@@ -1,0 +1,236 @@
+/** Operations on open files: OPEN, CREATE, READ, WRITE, FLUSH, FSYNC, RELEASE. */
+
+import type { Answer, OpenFile, WritePayload } from '../../engine/api.ts';
+import { ERRNO, isRefusal, refuse } from '../../model/errno.ts';
+import type { ByteString, Ino } from '../../model/ids.ts';
+import { isRegular, type Inode } from '../../model/inode.ts';
+import type { Request } from '../kernel/decode.ts';
+import { putEntry, putOpen, putWritten } from '../kernel/encode.ts';
+import {
+  CREATE_IN,
+  FLUSH_IN,
+  FOPEN_KEEP_CACHE,
+  FOPEN_NOFLUSH,
+  FSYNC_IN,
+  MAX_IO_BYTES,
+  O_ACCMODE,
+  O_EXCL,
+  O_RDONLY,
+  O_TRUNC,
+  OPEN_IN,
+  OPEN_KILL_SUIDGID,
+  READ_IN,
+  RELEASE_IN,
+  WRITE_IN,
+  WRITE_KILL_SUIDGID,
+} from '../kernel/layout.ts';
+import {
+  answer,
+  BODY,
+  chain,
+  notGranted,
+  sendBody,
+  sendBytes,
+  sendChunks,
+  sendEmpty,
+  sendErrno,
+  type Serving,
+} from '../serving.ts';
+import type { FuseTransport } from '../transport.ts';
+import type { Operation } from './operation.ts';
+
+/** Reads up to this length are copied into the reply: one write(2) of it beats a writev(2). */
+const COPIED_READ_BYTES = 8192;
+
+interface Created {
+  readonly inode: Inode;
+  readonly file: OpenFile;
+}
+
+/** Whether the kernel's pages of `ino` are still its contents; false where that takes waiting. */
+function keepsPages(serving: Serving, ino: Ino): boolean {
+  const inode = serving.filesystem.getattr(ino);
+  if (inode instanceof Promise) {
+    inode.catch(() => undefined);
+    return false;
+  }
+  return !isRefusal(inode) && serving.pages.keeps(inode);
+}
+
+/** The flags of an OPEN reply. A file open for reading only has nothing to flush at close(2). */
+function openFlags(serving: Serving, ino: Ino, flags: number): number {
+  const noFlush = (flags & O_ACCMODE) === O_RDONLY ? FOPEN_NOFLUSH : 0;
+  return noFlush | (keepsPages(serving, ino) ? FOPEN_KEEP_CACHE : 0);
+}
+
+function closeUntaken(serving: Serving, fh: number): void {
+  const file = serving.files.remove(fh);
+  if (file !== undefined) serving.filesystem.close(file);
+}
+
+function sendOpen(serving: Serving, unique: number, file: OpenFile, flags: number): void {
+  const fh = serving.files.add(file);
+  const replyFlags = openFlags(serving, file.ino, flags);
+  const bytes = putOpen(serving.reply.words, BODY, fh, replyFlags);
+  if (!sendBody(serving, unique, bytes)) closeUntaken(serving, fh);
+}
+
+/** Opens; a truncating open by one who may not keep set-id bits clears them first. */
+function openInode(
+  serving: Serving,
+  request: Request,
+  ino: Ino,
+  flags: number,
+  kernelFlags: number,
+): Answer<OpenFile> {
+  const { filesystem } = serving;
+  const { caller } = request;
+  if ((flags & O_TRUNC) === 0 || (kernelFlags & OPEN_KILL_SUIDGID) === 0) {
+    return filesystem.open(ino, flags, caller);
+  }
+  const cleared = filesystem.setattr(ino, { killPrivileges: true }, caller);
+  return chain(cleared, () => filesystem.open(ino, flags, caller));
+}
+
+export const open: Operation = {
+  structBytes: OPEN_IN.bytes,
+  run(serving, request) {
+    const flags = request.u32(OPEN_IN.flags);
+    const kernelFlags = request.u32(OPEN_IN.openFlags);
+    const opened = openInode(serving, request, request.ino, flags, kernelFlags);
+    answer(serving, request, opened, (s, unique, file) => sendOpen(s, unique, file, flags));
+  },
+};
+
+function sendCreated(serving: Serving, unique: number, created: Created, flags: number): void {
+  const { inode, file } = created;
+  const { words } = serving.reply;
+  const fh = serving.files.add(file);
+  const replyFlags = openFlags(serving, inode.ino, flags);
+  const entryBytes = putEntry(words, BODY, inode, serving.valid);
+  const bytes = entryBytes + putOpen(words, BODY + entryBytes, fh, replyFlags);
+  if (sendBody(serving, unique, bytes)) return serving.lookups.add(inode.ino);
+  closeUntaken(serving, fh);
+  return notGranted(serving, inode.ino);
+}
+
+/** Without O_EXCL, a name that somebody else made since the kernel looked is opened instead. */
+function openExisting(
+  serving: Serving,
+  request: Request,
+  dir: Ino,
+  name: ByteString,
+  flags: number,
+): Answer<Created> {
+  const caller = request.caller;
+  return chain(serving.filesystem.lookup(dir, name), (inode) => {
+    if (!isRegular(inode.mode)) return refuse('EEXIST');
+    const opened = serving.filesystem.open(inode.ino, flags, caller);
+    return chain(opened, (file) =>
+      chain(serving.filesystem.getattr(inode.ino), (now) => ({ inode: now, file })),
+    );
+  });
+}
+
+export const create: Operation = {
+  structBytes: CREATE_IN.bytes,
+  run(serving, request) {
+    const name = request.name(CREATE_IN.bytes);
+    if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
+    const flags = request.u32(CREATE_IN.flags);
+    const mode = request.u32(CREATE_IN.mode);
+    const { ino: dir, caller } = request;
+    let created: Answer<Created> = serving.filesystem.create(dir, name, mode, flags, caller);
+    if (created === refuse('EEXIST') && (flags & O_EXCL) === 0) {
+      created = openExisting(serving, request, dir, name, flags);
+    }
+    return answer(serving, request, created, (s, unique, value) =>
+      sendCreated(s, unique, value, flags),
+    );
+  },
+};
+
+function sendRead(serving: Serving, unique: number, chunks: readonly Uint8Array[]): void {
+  let total = 0;
+  for (const chunk of chunks) total += chunk.length;
+  const only = chunks[0];
+  if (chunks.length === 1 && only !== undefined && total <= COPIED_READ_BYTES) {
+    sendBytes(serving, unique, only);
+  } else sendChunks(serving, unique, chunks, total);
+}
+
+export const read: Operation = {
+  structBytes: READ_IN.bytes,
+  run(serving, request) {
+    const file = serving.files.get(request.u64(READ_IN.fh));
+    if (file === undefined) return sendErrno(serving, request.unique, ERRNO.EBADF);
+    const offset = request.size(READ_IN.offset);
+    if (offset === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
+    const length = Math.min(request.u32(READ_IN.size), MAX_IO_BYTES);
+    const bytes = serving.filesystem.read(file, offset, length);
+    return answer(serving, request, bytes, sendRead, 'interruptible');
+  },
+};
+
+/** The bytes of a WRITE where the kernel put them. */
+class RequestPayload implements WritePayload {
+  readonly bytes: Buffer;
+  readonly #transport: FuseTransport;
+
+  constructor(bytes: Buffer, transport: FuseTransport) {
+    this.bytes = bytes;
+    this.#transport = transport;
+  }
+
+  take(): () => void {
+    return this.#transport.take();
+  }
+}
+
+function sendWritten(serving: Serving, unique: number, bytes: number): void {
+  sendBody(serving, unique, putWritten(serving.reply.words, BODY, bytes));
+}
+
+export const write: Operation = {
+  structBytes: WRITE_IN.bytes,
+  run(serving, request) {
+    const file = serving.files.get(request.u64(WRITE_IN.fh));
+    if (file === undefined) return sendErrno(serving, request.unique, ERRNO.EBADF);
+    const offset = request.size(WRITE_IN.offset);
+    const data = request.data(WRITE_IN.bytes, request.u32(WRITE_IN.size));
+    if (offset === undefined || data === undefined) {
+      return sendErrno(serving, request.unique, ERRNO.EINVAL);
+    }
+    const payload = new RequestPayload(data, serving.transport);
+    const kill = (request.u32(WRITE_IN.flags) & WRITE_KILL_SUIDGID) !== 0;
+    const written = serving.filesystem.write(file, offset, payload, kill, request.caller);
+    return answer(serving, request, written, sendWritten);
+  },
+};
+
+export const flush: Operation = {
+  structBytes: FLUSH_IN.bytes,
+  run(serving, request) {
+    const file = serving.files.get(request.u64(FLUSH_IN.fh));
+    if (file === undefined) return sendErrno(serving, request.unique, ERRNO.EBADF);
+    return answer(serving, request, serving.filesystem.flush(file), sendEmpty);
+  },
+};
+
+export const fsync: Operation = {
+  structBytes: FSYNC_IN.bytes,
+  run(serving, request) {
+    const file = serving.files.get(request.u64(FSYNC_IN.fh));
+    if (file === undefined) return sendErrno(serving, request.unique, ERRNO.EBADF);
+    return answer(serving, request, serving.filesystem.fsync(file), sendEmpty);
+  },
+};
+
+/** Nobody waits for the reply, but the kernel wants it. */
+export const release: Operation = {
+  structBytes: RELEASE_IN.bytes,
+  run(serving, request) {
+    closeUntaken(serving, request.u64(RELEASE_IN.fh));
+    sendEmpty(serving, request.unique);
+  },
+};

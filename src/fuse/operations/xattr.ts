@@ -1,0 +1,79 @@
+/** Operations on extended attributes: SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. */
+
+import { ERRNO } from '../../model/errno.ts';
+import { bytesOf, asByteString, type ByteString } from '../../model/ids.ts';
+import { putXattrSize } from '../kernel/encode.ts';
+import { GETXATTR_IN, SETXATTR_IN } from '../kernel/layout.ts';
+import {
+  answer,
+  BODY,
+  sendBody,
+  sendBytes,
+  sendEmpty,
+  sendErrno,
+  type Serving,
+} from '../serving.ts';
+import type { Operation } from './operation.ts';
+
+export const setxattr: Operation = {
+  structBytes: SETXATTR_IN.bytes,
+  run(serving, request) {
+    const name = request.name(SETXATTR_IN.bytes);
+    if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
+    const at = SETXATTR_IN.bytes + name.length + 1;
+    const data = request.data(at, request.u32(SETXATTR_IN.size));
+    if (data === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
+    // The engine keeps the value; the request's memory is ours.
+    const value = Buffer.from(data);
+    const flags = request.u32(SETXATTR_IN.flags);
+    const { ino, caller } = request;
+    const set = serving.filesystem.setXattr(ino, name, value, flags, caller);
+    return answer(serving, request, set, sendEmpty);
+  },
+};
+
+/** `room` 0 asks for the length only. */
+function sendSized(serving: Serving, unique: number, bytes: Buffer, room: number): void {
+  if (room === 0) sendBody(serving, unique, putXattrSize(serving.reply.words, BODY, bytes.length));
+  else if (bytes.length > room) sendErrno(serving, unique, ERRNO.ERANGE);
+  else sendBytes(serving, unique, bytes);
+}
+
+export const getxattr: Operation = {
+  structBytes: GETXATTR_IN.bytes,
+  run(serving, request) {
+    const name = request.name(GETXATTR_IN.bytes);
+    if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
+    const room = request.u32(GETXATTR_IN.size);
+    const value = serving.filesystem.getXattr(request.ino, name);
+    return answer(serving, request, value, (s, unique, bytes) => sendSized(s, unique, bytes, room));
+  },
+};
+
+/** The names as listxattr(2) shows them; trusted ones to root only, as every filesystem does. */
+function joinNames(names: readonly ByteString[], isRoot: boolean): Buffer {
+  const shown = isRoot ? names : names.filter((name) => !name.startsWith('trusted.'));
+  return bytesOf(asByteString(shown.map((name) => `${name}\0`).join('')));
+}
+
+export const listxattr: Operation = {
+  structBytes: GETXATTR_IN.bytes,
+  run(serving, request) {
+    const room = request.u32(GETXATTR_IN.size);
+    const isRoot = request.caller.uid === 0;
+    const listed = serving.filesystem.listXattrs(request.ino);
+    answer(serving, request, listed, (s, unique, names) =>
+      sendSized(s, unique, joinNames(names, isRoot), room),
+    );
+  },
+};
+
+export const removexattr: Operation = {
+  structBytes: 0,
+  run(serving, request) {
+    const name = request.name(0);
+    if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
+    const removed = serving.filesystem.removeXattr(request.ino, name, request.caller);
+    return answer(serving, request, removed, sendEmpty);
+  },
+};

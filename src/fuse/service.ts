@@ -1,0 +1,91 @@
+/**
+ * Serves the requests of one transport with one filesystem: what a mount is, apart from how it came
+ * to be mounted. Owns the mount's lookup counts, open handles and pending requests. When the
+ * transport ends, every handle that was not closed is closed and every reference is given up, so
+ * that the engine may reap orphans; answers that come later find nobody and undo what they grant.
+ */
+
+import type { FilesystemApi, OpenFile } from '../engine/api.ts';
+import type { LogFunction } from '../io/logger.ts';
+import { ERRNO } from '../model/errno.ts';
+import { Handles, type OpenDirectory } from './handles.ts';
+import { Request } from './kernel/decode.ts';
+import { newFrame, validity } from './kernel/encode.ts';
+import { OPCODE_LIMIT } from './kernel/layout.ts';
+import { Lookups } from './lookups.ts';
+import { dispatch, OPCODE_NAMES } from './operations/dispatch.ts';
+import { PageCache } from './page-cache.ts';
+import { Pending } from './pending.ts';
+import { REPLY_BYTES, sendErrno, type Serving } from './serving.ts';
+import type { Frame, FuseTransport, Receiver } from './transport.ts';
+
+export interface ServiceOptions {
+  readonly filesystem: FilesystemApi;
+  readonly entryTimeoutMs?: number | undefined;
+  readonly attrTimeoutMs?: number | undefined;
+  readonly log: LogFunction;
+}
+
+const TIMEOUT_MS = 1000;
+
+/** Serves the requests of one transport with one filesystem. */
+export class MountService implements Receiver {
+  readonly serving: Serving;
+  readonly #request = new Request();
+  readonly #counts = new Float64Array(OPCODE_LIMIT);
+  readonly #onEnded: (reason: string) => void;
+
+  constructor(
+    transport: FuseTransport,
+    options: ServiceOptions,
+    initialized: (problem: string | undefined) => void,
+    onEnded: (reason: string) => void,
+  ) {
+    this.#onEnded = onEnded;
+    const { filesystem, log, entryTimeoutMs = TIMEOUT_MS, attrTimeoutMs = TIMEOUT_MS } = options;
+    this.serving = {
+      filesystem,
+      transport,
+      reply: newFrame(REPLY_BYTES),
+      valid: validity(entryTimeoutMs, attrTimeoutMs),
+      lookups: new Lookups(),
+      files: new Handles<OpenFile>(),
+      directories: new Handles<OpenDirectory>(),
+      pending: new Pending((unique) => sendErrno(this.serving, unique, ERRNO.EINTR)),
+      pages: new PageCache(),
+      log,
+      initialized,
+    };
+    filesystem.addReferenceHolder(this.serving.lookups);
+  }
+
+  receive(frame: Frame, length: number): void {
+    const request = this.#request;
+    if (request.fill(frame, length)) {
+      this.#counts[request.opcode] = (this.#counts[request.opcode] ?? 0) + 1;
+      dispatch(this.serving, request);
+      return;
+    }
+    this.serving.log('error', 'a malformed request', { length });
+    if (request.unique !== 0) sendErrno(this.serving, request.unique, ERRNO.EINVAL);
+  }
+
+  ended(reason: string): void {
+    const { filesystem, lookups, files, directories, pending } = this.serving;
+    pending.clear();
+    for (const file of files.clear()) filesystem.close(file);
+    for (const directory of directories.clear()) directory.listing.close();
+    filesystem.removeReferenceHolder(lookups);
+    for (const ino of lookups.clear()) filesystem.unreferenced(ino);
+    this.#onEnded(reason);
+  }
+
+  stats(): Record<string, number> {
+    const stats: Record<string, number> = {};
+    for (const [opcode, name] of OPCODE_NAMES) {
+      const count = this.#counts[opcode] ?? 0;
+      if (count > 0) stats[name] = count;
+    }
+    return stats;
+  }
+}

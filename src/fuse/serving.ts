@@ -1,0 +1,168 @@
+/**
+ * What the operations of one mount work with, and how their answers become replies.
+ *
+ * An answer that is there is replied to at once, inside the drain; a promise makes the request
+ * pending. Whatever a reply grants to the kernel - a lookup, an open handle - counts only if the
+ * kernel took the reply.
+ */
+
+import type { Answer, FilesystemApi, OpenFile } from '../engine/api.ts';
+import type { LogFunction } from '../io/logger.ts';
+import { ERRNO, isRefusal, type Refusal } from '../model/errno.ts';
+import type { Ino } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import type { Handles, OpenDirectory } from './handles.ts';
+import type { Request } from './kernel/decode.ts';
+import { putEntry, putHeader, type Validity } from './kernel/encode.ts';
+import { OUT_HEADER_BYTES } from './kernel/layout.ts';
+import type { Lookups } from './lookups.ts';
+import type { PageCache } from './page-cache.ts';
+import type { Pending } from './pending.ts';
+import type { Frame, FuseTransport } from './transport.ts';
+
+export interface Serving {
+  readonly filesystem: FilesystemApi;
+  readonly transport: FuseTransport;
+  /** The one reply buffer: REPLY_BYTES, used within one synchronous step. */
+  readonly reply: Frame;
+  readonly valid: Validity;
+  readonly lookups: Lookups;
+  readonly files: Handles<OpenFile>;
+  readonly directories: Handles<OpenDirectory>;
+  readonly pending: Pending;
+  readonly pages: PageCache;
+  readonly log: LogFunction;
+  /** INIT was answered, or could not be (`problem`). */
+  readonly initialized: (problem: string | undefined) => void;
+}
+
+/** Largest body that fits the reply buffer. */
+export const REPLY_BODY_BYTES = 128 * 1024;
+export const REPLY_BYTES = OUT_HEADER_BYTES + REPLY_BODY_BYTES;
+
+/** Where a reply's body begins in the reply buffer. */
+export const BODY = OUT_HEADER_BYTES;
+
+/** Turns a value into a reply. */
+export type Give<T> = (serving: Serving, unique: number, value: T) => void;
+
+/** Replies with the `bytes` that stand at BODY in the reply buffer. False if nobody took it. */
+export function sendBody(serving: Serving, unique: number, bytes: number): boolean {
+  putHeader(serving.reply.words, unique, 0, BODY + bytes);
+  return serving.transport.send(serving.reply.bytes, BODY + bytes);
+}
+
+/** Replies with success and nothing else. */
+export function sendEmpty(serving: Serving, unique: number): void {
+  sendBody(serving, unique, 0);
+}
+
+/** Replies with a positive errno. */
+export function sendErrno(serving: Serving, unique: number, errno: number): void {
+  putHeader(serving.reply.words, unique, errno, OUT_HEADER_BYTES);
+  serving.transport.send(serving.reply.bytes, OUT_HEADER_BYTES);
+}
+
+/** Replies with bytes that are somewhere else. */
+export function sendBytes(serving: Serving, unique: number, bytes: Uint8Array): void {
+  if (bytes.length <= REPLY_BODY_BYTES) {
+    serving.reply.bytes.set(bytes, BODY);
+    sendBody(serving, unique, bytes.length);
+  } else sendChunks(serving, unique, [bytes], bytes.length);
+}
+
+/** Replies with `total` bytes in several pieces, uncopied. */
+export function sendChunks(
+  serving: Serving,
+  unique: number,
+  chunks: readonly Uint8Array[],
+  total: number,
+): void {
+  putHeader(serving.reply.words, unique, 0, BODY + total);
+  serving.transport.sendParts([serving.reply.bytes.subarray(0, BODY), ...chunks]);
+}
+
+/** Replies with an entry: the kernel has one more reference to `inode`. */
+export function sendEntry(serving: Serving, unique: number, inode: Inode): void {
+  const bytes = putEntry(serving.reply.words, BODY, inode, serving.valid);
+  if (sendBody(serving, unique, bytes)) serving.lookups.add(inode.ino);
+  else notGranted(serving, inode.ino);
+}
+
+/** A reference to `ino` was made ready and not taken. */
+export function notGranted(serving: Serving, ino: Ino): void {
+  if (!serving.lookups.refersTo(ino)) serving.filesystem.unreferenced(ino);
+}
+
+/** What an interrupt may do to a request that waits; see `pending.ts`. */
+export type Patience = 'interruptible' | 'uninterruptible';
+
+/** Replies to `request` with what `give` makes of `answer`, or with its refusal; now or later. */
+export function answer<T>(
+  serving: Serving,
+  request: Request,
+  answered: Answer<T>,
+  give: Give<T>,
+  patience: Patience = 'uninterruptible',
+): void {
+  if (answered instanceof Promise) {
+    answerLater(serving, request, answered, give, patience);
+  } else settle(serving, request.unique, answered, give);
+}
+
+function settle<T>(serving: Serving, unique: number, outcome: T | Refusal, give: Give<T>): void {
+  if (isRefusal(outcome)) sendErrno(serving, unique, outcome.errno);
+  else give(serving, unique, outcome);
+}
+
+function answerLater<T>(
+  serving: Serving,
+  request: Request,
+  promise: Promise<T | Refusal>,
+  give: Give<T>,
+  patience: Patience,
+): void {
+  const { unique, opcode, ino } = request;
+  serving.pending.add(unique, patience === 'interruptible');
+  const whenFailed = (error: unknown): void => {
+    serving.pending.finish(unique);
+    sendFailure(serving, unique, ino, opcode, error);
+  };
+  promise
+    .then((outcome) => {
+      if (serving.pending.finish(unique)) settle(serving, unique, outcome, give);
+      else if (patience === 'uninterruptible') giveToNobody(serving, unique, outcome, give);
+    })
+    .catch(whenFailed);
+}
+
+/** The mount ended while this waited: `give` finds its reply untaken and undoes what it grants. */
+function giveToNobody<T>(
+  serving: Serving,
+  unique: number,
+  outcome: T | Refusal,
+  give: Give<T>,
+): void {
+  if (!isRefusal(outcome)) give(serving, unique, outcome);
+}
+
+/** An operation failed by an exception: EIO, and a line in the log. */
+export function sendFailure(
+  serving: Serving,
+  unique: number,
+  ino: number,
+  opcode: number,
+  error: unknown,
+): void {
+  const stack = error instanceof Error ? error.stack : String(error);
+  serving.log('error', `inode ${ino}: an operation failed`, { ino, opcode, error: stack });
+  sendErrno(serving, unique, ERRNO.EIO);
+}
+
+/** `next` of an answer's value: at once if it is there, else once it is. Refusals pass through. */
+export function chain<T, U>(answered: Answer<T>, next: (value: T) => Answer<U>): Answer<U> {
+  if (answered instanceof Promise) {
+    return answered.then((outcome) => (isRefusal(outcome) ? outcome : next(outcome)));
+  }
+  return isRefusal(answered) ? answered : next(answered);
+}

@@ -28,6 +28,15 @@ export interface DataStore {
   /** Gives back promises that will not be redeemed. */
   unreserve(blocks: number): void;
   /**
+   * Undefined when `reserve` of so many blocks would give its final answer at once. Else more space
+   * is being reserved on the disk below (after a burst, or on a full disk): resolves to true when to
+   * ask again, to false when there is none (ENOSPC). Await it where there is time to, because
+   * `reserve` alone would refuse what the disk may still have room for.
+   */
+  ready(blocks: number): Promise<boolean> | undefined;
+  /** The stream will allocate no more (its file is closed): its segment is free for another one. */
+  endStream(stream: number): void;
+  /**
    * Redeems promises: takes `blocks` blocks, as consecutive as possible, from this writer's open
    * segments. `stream` names a file whose large sequential data shall lie together (its own
    * segment), or is 0 for the shared segment of small files. Asserts that they were reserved.
@@ -37,22 +46,44 @@ export interface DataStore {
   /** Undoes the latest allocation of an abandoned attempt: its blocks are reserved again. */
   unallocate(allocation: Allocation): void;
   /**
+   * Gives back a place that was allocated, perhaps written, and that no transaction names or ever
+   * will: its space is punched in the background. It is not allocated again.
+   */
+  discard(place: Place): void;
+  /**
    * Queues bytes (whole blocks) for `place`; they can be read at once, from memory until they are
-   * on the disk. `bytes` belongs to the data layer until `done` is called.
+   * on the disk. `bytes` belongs to the data layer until `done` is called, which also happens when
+   * writing fails. A place whose write is still queued may be written again as a whole, as long as no
+   * transaction names it; any other overlap is a bug.
    */
   write(place: Place, bytes: Buffer, done?: () => void): void;
   /** Bytes queued and not yet handed to the disk. */
   readonly queuedBytes: number;
-  /** Makes everything written before the call durable: writes out, then fdatasyncs each segment. */
-  sync(): Promise<void>;
+  /**
+   * Makes everything written before the call durable, in `segments` or in all: writes it out, then
+   * fdatasyncs each segment. Rejects with `failure` once writing is broken.
+   */
+  sync(segments?: ReadonlySet<SegmentNumber>): Promise<void>;
   /**
    * Reads whole blocks into `into` and verifies their checksums, at once if they are in memory or in
-   * the page cache (returns true), else undefined: then call `read`. A block whose checksum differs
-   * makes it throw `DamagedBlock`.
+   * the page cache (returns true), else false: then call `read`. A block whose checksum differs
+   * makes it throw `DamagedBlock`. Queued bytes are not verified: they never left memory.
    */
   readNow(place: Place, into: Buffer, checksums: Checksums): boolean;
   read(place: Place, into: Buffer, checksums: Checksums): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A data segment whose file is gone although something maps it: answered with EIO. */
+export class MissingSegment extends Error {
+  override readonly name = 'MissingSegment';
+  readonly code = 'EIO';
+  readonly segment: SegmentNumber;
+
+  constructor(segment: SegmentNumber, cause: unknown) {
+    super(`data segment ${segment}: there is no such file`, { cause });
+    this.segment = segment;
+  }
 }
 
 /** Looks up the stored CRC-32 of a segment block; undefined where none was ever logged. */

@@ -3,8 +3,10 @@
  * foreground, says what to try, and commits and unmounts on Ctrl-C.
  */
 
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { VOLUME_FILE } from '../src/engine/volume-files.ts';
 import { describeFailure, stackOf } from './console/failure.ts';
 import { styled } from './console/print.ts';
 import { withProgress } from './console/progress.ts';
@@ -21,8 +23,8 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 /** mkfs, unless there is a volume. A folder of another kind is refused, and left as it is. */
 async function createOnce(): Promise<void> {
-  const { createVolume, isVolume } = await import('../src/engine/volume.ts');
-  if (await isVolume(volume)) return;
+  if (existsSync(join(volume, VOLUME_FILE))) return;
+  const { createVolume } = await import('../src/engine/volume.ts');
   const options = { historyMicros: HISTORY_MICROS, sizeLimitBlocks: 0, force: false };
   const { fsid } = await createVolume({ dir: volume, ...options });
   say(`created the volume ${volume} (fsid ${fsid})`);

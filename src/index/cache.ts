@@ -31,6 +31,12 @@ export class TwoGenerations<K, V> {
     this.#young = new Map();
   }
 
+  /** Follows a change of the value, if it is here. */
+  update(key: K, value: V): void {
+    if (this.#young.has(key)) this.#young.set(key, value);
+    else this.#old.delete(key);
+  }
+
   delete(key: K): void {
     this.#young.delete(key);
     this.#old.delete(key);

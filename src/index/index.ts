@@ -333,7 +333,7 @@ export class Index {
       case 'inode':
         return this.#inodes.set(decodeNumber(key, 1) as Ino, (value as Inode | undefined) ?? null);
       case 'dirent':
-        return this.#dirents.set(key, (value as DirentItem | undefined) ?? null);
+        return this.#dirents.update(key, (value as DirentItem | undefined) ?? null);
       case 'extent':
         return this.#followExtent(key, value as ExtentItem | undefined);
       case 'segment':

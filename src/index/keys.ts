@@ -72,12 +72,22 @@ const DIGIT_BITS = 7;
 const NUMBER_CHARS = 8;
 const HIGH = 2 ** 28;
 
+/**
+ * Encodings of numbers used lately: one transaction's keys repeat its seq, its inode and its
+ * directory several times. Direct-mapped by the low bits, so it never grows.
+ */
+const MEMO_SLOTS = 1024;
+const memoNumbers = new Float64Array(MEMO_SLOTS).fill(-1);
+const memoStrings = new Array<string>(MEMO_SLOTS).fill('');
+
 /** A number below 2^53 as eight chars that sort like it. */
 export function encodeNumber(n: number): string {
+  const slot = n % MEMO_SLOTS;
+  if (memoNumbers[slot] === n) return memoStrings[slot] as string;
   assert(Number.isSafeInteger(n) && n >= 0, `key number out of range: ${n}`);
   const high = Math.floor(n / HIGH);
   const low = n % HIGH;
-  return String.fromCharCode(
+  const encoded = String.fromCharCode(
     (high >>> 21) & 127,
     (high >>> 14) & 127,
     (high >>> 7) & 127,
@@ -87,6 +97,9 @@ export function encodeNumber(n: number): string {
     (low >>> 7) & 127,
     low & 127,
   );
+  memoNumbers[slot] = n;
+  memoStrings[slot] = encoded;
+  return encoded;
 }
 
 /** The number that stands in `key` at `at`. */

@@ -1,16 +1,25 @@
 /**
- * A layer of the overlay: the mutations of some consecutive transactions, at most one a key. The
- * newest layer is open; a frozen one never changes any more.
+ * A layer of the overlay: the mutations of some consecutive transactions. The newest layer is open;
+ * a frozen one never changes any more.
+ *
+ * Most families have at most one entry a key here. Families that nobody reads by key before they are
+ * in LevelDB are only listed, in order of application, so that a create costs no map operations and
+ * no objects for them; where a key comes twice the later one counts.
  */
 
-import { assert } from '../model/assert.ts';
+import { assert, AssertionError } from '../model/assert.ts';
 import { NO_SEQ, type Seq } from '../model/ids.ts';
 import type { Item } from './items.ts';
 import { FAMILY, type Family } from './keys.ts';
 
-/** A mutation as a layer holds it; `value` undefined is a delete. */
-export interface Entry {
+/** A key and its value, or undefined where a layer deletes it. */
+export interface Row {
   readonly key: string;
+  readonly value: Item | undefined;
+}
+
+/** The row of a key that is read and replaced in memory. */
+export interface Entry extends Row {
   readonly family: Family;
   readonly layer: Layer;
   value: Item | undefined;
@@ -20,11 +29,14 @@ export interface Entry {
   at: number;
 }
 
-/** A key and its value, or undefined where a layer deletes it. */
-export interface Row {
-  readonly key: string;
-  readonly value: Item | undefined;
-}
+/** Families without entries: listed only. */
+export const LISTED: { readonly [F in Family]?: true } = {
+  position: true,
+  backref: true,
+  history: true,
+  freed: true,
+  timeMark: true,
+};
 
 /**
  * How many chars of a family's keys name the group that range reads stay within: prefix and first
@@ -50,10 +62,10 @@ const GROUP_CHARS: { readonly [F in Family]: number } = {
   history: 10,
 };
 
-type Lists = { [F in Family]: Entry[] };
-type Groups = Map<string, Entry[]>;
+type Lists = { [F in Family]: Row[] };
+type Groups = Map<string, Row[]>;
 
-const EMPTY: readonly Entry[] = [];
+const EMPTY: readonly Row[] = [];
 
 export class Layer {
   readonly number: number;
@@ -80,8 +92,17 @@ export class Layer {
     this.lastSeq = lastSeq;
   }
 
+  /** Appends a row of a listed family. */
+  list(family: Family, row: Row, bytes: number): void {
+    if (this.#frozen) throw new AssertionError(`layer ${this.number} is frozen`);
+    this.#lists[family].push(row);
+    this.bytes += bytes;
+    this.size++;
+  }
+
+  /** Adds the entry of a key that has none here yet. */
   add(family: Family, key: string, value: Item | undefined, bytes: number): Entry {
-    assert(!this.#frozen, `layer ${this.number} is frozen`);
+    if (this.#frozen) throw new AssertionError(`layer ${this.number} is frozen`);
     const list = this.#lists[family];
     const entry: Entry = { key, family, layer: this, value, newer: undefined, at: list.length };
     list.push(entry);
@@ -103,19 +124,20 @@ export class Layer {
     this.size--;
   }
 
-  *entries(): Iterable<Entry> {
-    for (const family of Object.keys(this.#lists) as Family[]) yield* this.#lists[family];
+  /** The rows of a family in order of application; entries unless the family is listed. */
+  rows(family: Family): readonly Row[] {
+    return this.#lists[family];
   }
 
-  /** The entry under `key`. Frozen layers only. */
-  find(family: Family, key: string): Entry | undefined {
+  /** The row under `key`. Frozen layers only. */
+  find(family: Family, key: string): Row | undefined {
     const group = this.#groupsOf(family).get(key.slice(0, GROUP_CHARS[family])) ?? EMPTY;
     const at = firstAtOrAfter(group, key);
     return group[at]?.key === key ? group[at] : undefined;
   }
 
-  /** Entries with gte <= key < lt, sorted. Frozen layers only. */
-  range(family: Family, gte: string, lt: string): readonly Entry[] {
+  /** Rows with gte <= key < lt, sorted. Frozen layers only. */
+  range(family: Family, gte: string, lt: string): readonly Row[] {
     if (this.#lists[family].length === 0) return EMPTY;
     const chars = GROUP_CHARS[family];
     const name = gte.slice(0, chars);
@@ -124,30 +146,37 @@ export class Layer {
       return group.slice(firstAtOrAfter(group, gte), firstAtOrAfter(group, lt));
     }
     const found = this.#lists[family].filter(({ key }) => key >= gte && key < lt);
-    return found.sort(byKey);
+    return sorted(found, family);
   }
 
   #groupsOf(family: Family): Groups {
     assert(this.#frozen, `layer ${this.number} is still open`);
     let groups = this.#groups.get(family);
     if (groups === undefined) {
-      groups = groupsOf(this.#lists[family], GROUP_CHARS[family]);
+      groups = groupsOf(this.#lists[family], family);
       this.#groups.set(family, groups);
     }
     return groups;
   }
 }
 
-function groupsOf(entries: readonly Entry[], chars: number): Groups {
+function groupsOf(rows: readonly Row[], family: Family): Groups {
   const groups: Groups = new Map();
-  for (const entry of entries) {
-    const name = entry.key.slice(0, chars);
+  for (const row of rows) {
+    const name = row.key.slice(0, GROUP_CHARS[family]);
     const group = groups.get(name);
-    if (group === undefined) groups.set(name, [entry]);
-    else group.push(entry);
+    if (group === undefined) groups.set(name, [row]);
+    else group.push(row);
   }
-  for (const group of groups.values()) group.sort(byKey);
+  for (const [name, group] of groups) groups.set(name, sorted(group, family));
   return groups;
+}
+
+/** Sorts in place; of several rows of one key the last one applied stays. */
+function sorted(rows: Row[], family: Family): Row[] {
+  rows.sort(byKey);
+  if (LISTED[family] === undefined) return rows;
+  return rows.filter((row, i) => row.key !== rows[i + 1]?.key);
 }
 
 export const byKey = (a: Row, b: Row): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);

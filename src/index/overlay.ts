@@ -12,9 +12,9 @@
 
 import { assert } from '../model/assert.ts';
 import type { Seq } from '../model/ids.ts';
-import type { Item, Mutation } from './items.ts';
+import type { ChecksumItem, Item, Mutation, XattrItem } from './items.ts';
 import { FAMILY, type Family } from './keys.ts';
-import { Layer, type Entry } from './layer.ts';
+import { Layer, LISTED, type Entry } from './layer.ts';
 
 /** Approximate memory of an entry: maps, key and an average value. */
 const ENTRY_BYTES = 200;
@@ -45,12 +45,14 @@ export class Overlay {
     return this.#frozen;
   }
 
-  /** The newest entry under `key`; undefined if no layer has one. */
+  /** The newest entry under `key`; undefined if no layer has one. Not for listed families. */
   get(family: Family, key: string): Entry | undefined {
     return this.#newest[family].get(key);
   }
 
-  apply({ family, key, value }: Mutation): void {
+  apply(mutation: Mutation): void {
+    const { family, key, value } = mutation;
+    if (LISTED[family] !== undefined) return this.#open.list(family, mutation, ENTRY_BYTES);
     const newest = this.#newest[family];
     const open = this.#open;
     const known = newest.get(key);
@@ -76,8 +78,7 @@ export class Overlay {
 
   /** Forgets an entry whose layer has been written. */
   release(entry: Entry): void {
-    const newest = this.#newest[entry.family];
-    if (newest.get(entry.key) === entry) newest.delete(entry.key);
+    if (entry.newer === undefined) this.#newest[entry.family].delete(entry.key);
   }
 
   /** Drops the oldest `count` layers, whose entries have been released. */
@@ -100,9 +101,14 @@ export class Overlay {
 const isNamedBySeq = (family: Family): boolean => family === 'metaSeq' || family === 'dataSeq';
 
 function weightOf(family: Family, value: Item | undefined): number {
-  if (value === undefined || value === true) return ENTRY_BYTES;
-  if (family === 'inode') return INODE_BYTES;
-  if ('value' in value) return ENTRY_BYTES + value.value.length;
-  if ('checksums' in value) return ENTRY_BYTES + value.checksums.length;
-  return ENTRY_BYTES;
+  switch (family) {
+    case 'inode':
+      return INODE_BYTES;
+    case 'xattr':
+      return ENTRY_BYTES + ((value as XattrItem | undefined)?.value.length ?? 0);
+    case 'checksum':
+      return ENTRY_BYTES + ((value as ChecksumItem | undefined)?.checksums.length ?? 0);
+    default:
+      return ENTRY_BYTES;
+  }
 }

@@ -4,9 +4,12 @@
  */
 
 import { must } from '../model/assert.ts';
-import type { Entry, Layer } from './layer.ts';
+import { FAMILY, type Family } from './keys.ts';
+import { LISTED, type Entry, type Layer, type Row } from './layer.ts';
 import type { Store, StoreBatch } from './store.ts';
 import { encodeValue } from './values.ts';
+
+const FAMILIES = Object.keys(FAMILY) as Family[];
 
 /** Entries worked on before others get their turn: about a millisecond. */
 const SLICE = 512;
@@ -22,31 +25,38 @@ export async function writeLayers(
   const last = must(layers.at(-1), 'no layers to write');
   const batch = await store.batch();
   try {
-    await eachInSlices(layers, (entry) => collect(batch, entry, last.number));
+    await eachInSlices(layers, (row, isEntry) => {
+      const newer = isEntry ? (row as Entry).newer : undefined;
+      if (newer === undefined || newer.layer.number > last.number) collect(batch, row);
+    });
   } catch (error) {
     await batch.abandon();
     throw error;
   }
   await batch.write(last.lastSeq);
-  await eachInSlices(layers, release);
+  await eachInSlices(layers, (row, isEntry) => {
+    if (isEntry) release(row as Entry);
+  });
 }
 
-function collect(batch: StoreBatch, entry: Entry, last: number): void {
-  const { newer, key, value } = entry;
-  if (newer !== undefined && newer.layer.number <= last) return;
+function collect(batch: StoreBatch, { key, value }: Row): void {
   if (value === undefined) batch.delete(key);
   else batch.put(key, encodeValue(key, value));
 }
 
+/** Visits oldest layers first, so that in the batch a key's later rows come later. */
 async function eachInSlices(
   layers: readonly Layer[],
-  visit: (entry: Entry) => void,
+  visit: (row: Row, isEntry: boolean) => void,
 ): Promise<void> {
   let done = 0;
-  for (const layer of layers) {
-    for (const entry of layer.entries()) {
-      visit(entry);
-      if (++done % SLICE === 0) await turn();
+  for (const family of FAMILIES) {
+    const isEntry = LISTED[family] === undefined;
+    for (const layer of layers) {
+      for (const row of layer.rows(family)) {
+        visit(row, isEntry);
+        if (++done % SLICE === 0) await turn();
+      }
     }
   }
 }

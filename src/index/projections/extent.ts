@@ -83,19 +83,15 @@ function count(
       work.ownership.push({ segment: e.segment, block: e.segmentBlock, count: e.count, delta });
     }
   }
-  const inode = work.inode(ino);
-  work.setInode(ino, {
-    ...inode,
-    onlineBlocks: inode.onlineBlocks + online,
-    offlineBlocks: inode.offlineBlocks + offline,
-    extents: inode.extents + extents,
-    metaSeq: work.seq,
-  });
+  const inode = work.changeInode(ino);
+  inode.onlineBlocks += online;
+  inode.offlineBlocks += offline;
+  inode.extents += extents;
 }
 
 /** Turns the extent edits into item mutations. */
 export function finishExtents(work: Working): void {
-  for (const [ino, edit] of work.extentEdits) {
+  for (const [ino, edit] of work.extentEdits ?? []) {
     for (const e of edit.now) {
       const before = edit.gone.get(e.block);
       edit.gone.delete(e.block);

@@ -48,86 +48,70 @@ export function inodeCreated(work: Working, event: InodeCreated): void {
     xattrs: 0,
   });
   const volume = work.volume;
-  const nextIno = event.ino >= volume.nextIno ? ino(event.ino + 1) : volume.nextIno;
-  work.volume = { ...volume, nextIno, inodes: volume.inodes + 1 };
+  if (event.ino >= volume.nextIno) volume.nextIno = ino(event.ino + 1);
+  volume.inodes++;
 }
 
 export function attributesChanged(work: Working, event: AttributesChanged): void {
-  const before = work.inode(event.ino);
-  work.setInode(event.ino, {
-    ...before,
-    mode: event.mode ?? before.mode,
-    uid: event.uid ?? before.uid,
-    gid: event.gid ?? before.gid,
-    atime: event.atime ?? before.atime,
-    mtime: event.mtime ?? before.mtime,
-    ctime: event.ctime ?? before.ctime,
-    crtime: event.crtime ?? before.crtime,
-    projectId: event.projectId ?? before.projectId,
-    flags: event.flags ?? before.flags,
-    metaSeq: work.seq,
-  });
+  const inode = work.changeInode(event.ino);
+  inode.mode = event.mode ?? inode.mode;
+  inode.uid = event.uid ?? inode.uid;
+  inode.gid = event.gid ?? inode.gid;
+  inode.atime = event.atime ?? inode.atime;
+  inode.mtime = event.mtime ?? inode.mtime;
+  inode.ctime = event.ctime ?? inode.ctime;
+  inode.crtime = event.crtime ?? inode.crtime;
+  inode.projectId = event.projectId ?? inode.projectId;
+  inode.flags = event.flags ?? inode.flags;
 }
 
 export function linksChanged(work: Working, event: LinksChanged): void {
-  const before = work.inode(event.ino);
-  work.setInode(event.ino, {
-    ...before,
-    nlink: event.nlink,
-    ctime: event.ctime,
-    parent: event.parent ?? before.parent,
-    metaSeq: work.seq,
-  });
+  const inode = work.changeInode(event.ino);
+  inode.nlink = event.nlink;
+  inode.ctime = event.ctime;
+  inode.parent = event.parent ?? inode.parent;
 }
 
 export function directoryChanged(work: Working, event: DirectoryChanged): void {
-  work.setInode(event.ino, {
-    ...work.inode(event.ino),
-    nlink: event.nlink,
-    entries: event.entries,
-    size: sizeOf(event.nameBytes),
-    nextPosition: event.nextPosition,
-    mtime: event.mtime,
-    ctime: event.mtime,
-    metaSeq: work.seq,
-  });
+  const inode = work.changeInode(event.ino);
+  inode.nlink = event.nlink;
+  inode.entries = event.entries;
+  inode.size = sizeOf(event.nameBytes);
+  inode.nextPosition = event.nextPosition;
+  inode.mtime = event.mtime;
+  inode.ctime = event.mtime;
 }
 
 export function contentsChanged(work: Working, event: ContentsChanged): void {
-  const before = work.inode(event.ino);
-  work.setInode(event.ino, {
-    ...before,
-    size: event.size,
-    mtime: event.mtime,
-    ctime: event.ctime,
-    dataVersion: event.dataVersion,
-    mode: event.mode ?? before.mode,
-    truncateMark: event.truncateMark ?? before.truncateMark,
-    metaSeq: work.seq,
-    dataSeq: work.seq,
-  });
+  const inode = work.changeInode(event.ino);
+  inode.size = event.size;
+  inode.mtime = event.mtime;
+  inode.ctime = event.ctime;
+  inode.dataVersion = event.dataVersion;
+  inode.mode = event.mode ?? inode.mode;
+  inode.truncateMark = event.truncateMark ?? inode.truncateMark;
+  inode.dataSeq = work.seq;
 }
 
 export function truncateFinished(work: Working, event: TruncateFinished): void {
-  const before = work.inode(event.ino);
-  work.setInode(event.ino, { ...before, truncateMark: undefined, metaSeq: work.seq });
+  work.changeInode(event.ino).truncateMark = undefined;
 }
 
 export function orphanAdded(work: Working, event: OrphanAdded): void {
   work.put('orphan', orphanKey(event.ino), undefined, true);
-  work.touch(event.ino);
+  work.changeInode(event.ino);
 }
 
 export function orphanRemoved(work: Working, event: OrphanRemoved): void {
   work.delete('orphan', orphanKey(event.ino), true);
-  work.touch(event.ino);
+  work.changeInode(event.ino);
 }
 
 export function inodeDeleted(work: Working, event: InodeDeleted): void {
-  const before = work.inode(event.ino);
-  const empty = before.extents === 0 && before.xattrs === 0;
+  const inode = work.inode(event.ino);
+  const empty = inode.extents === 0 && inode.xattrs === 0;
   assert(empty, `ino ${event.ino}, seq ${work.seq}: deleted with extents or xattrs left`);
-  if (before.nlink === 0) work.delete('orphan', orphanKey(event.ino), true);
-  work.setInode(event.ino, undefined);
-  work.volume = { ...work.volume, inodes: work.volume.inodes - 1 };
+  if (inode.nlink === 0) work.delete('orphan', orphanKey(event.ino), true);
+  work.deleteInode(event.ino);
+  work.volume.inodes--;
 }

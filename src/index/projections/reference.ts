@@ -125,12 +125,8 @@ function pushFreed(list: Freed[], segment: SegmentNumber, block: number, count: 
 
 /** Blocks that went out of use are held until they are punched. */
 function countUsed(work: Working, used: number): void {
-  const { usedBlocks, heldBlocks } = work.volume;
-  work.volume = {
-    ...work.volume,
-    usedBlocks: usedBlocks + used,
-    heldBlocks: heldBlocks + Math.max(0, -used),
-  };
+  work.volume.usedBlocks += used;
+  work.volume.heldBlocks += Math.max(0, -used);
 }
 
 function putRefs(work: Working, segment: SegmentNumber, edit: RefEdit): void {

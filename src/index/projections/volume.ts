@@ -10,8 +10,7 @@ const SECOND_MICROS = 1_000_000;
 const BEFORE_ANY_TIME = -1;
 
 export function volumeFormatted(work: Working, event: VolumeFormatted): void {
-  assert(!work.isFormatted, `seq ${work.seq}: the volume is formatted already`);
-  work.volume = {
+  work.format({
     fsid: event.fsid,
     format: event.format,
     historyMicros: event.historyMicros,
@@ -22,19 +21,18 @@ export function volumeFormatted(work: Working, event: VolumeFormatted): void {
     usedBlocks: 0,
     heldBlocks: 0,
     lastTime: BEFORE_ANY_TIME,
-  };
+  });
 }
 
 export function formatRaised(work: Working, event: FormatRaised): void {
-  work.volume = { ...work.volume, format: event.format };
+  work.volume.format = event.format;
 }
 
 export function segmentCreated(work: Working, event: SegmentCreated): void {
   const { segment, rid } = event;
   work.put('segment', segmentKey(segment), undefined, { rid });
   const volume = work.volume;
-  if (segment < volume.nextSegment) return;
-  work.volume = { ...volume, nextSegment: segmentNumber(segment + 1) };
+  if (segment >= volume.nextSegment) volume.nextSegment = segmentNumber(segment + 1);
 }
 
 /** Notes the transaction's time, and marks the first transaction of each second. */
@@ -45,5 +43,5 @@ export function timePassed(work: Working): void {
   if (volume.lastTime < 0 || second !== Math.floor(volume.lastTime / SECOND_MICROS)) {
     work.put('timeMark', timeMarkKey(second), undefined, { seq: work.seq });
   }
-  work.volume = { ...volume, lastTime: time };
+  volume.lastTime = time;
 }

@@ -4,7 +4,7 @@
  * mutation, and each replaced item of a family with history one before-image.
  */
 
-import { must } from '../../model/assert.ts';
+import { assert, AssertionError } from '../../model/assert.ts';
 import type { ByteString, Ino, SegmentNumber, Seq } from '../../model/ids.ts';
 import { isRegular, type Inode } from '../../model/inode.ts';
 import type { Extent } from '../../model/extent.ts';
@@ -23,6 +23,7 @@ import {
 } from '../keys.ts';
 import type { PlacedExtent } from '../placed.ts';
 import type { Before } from './before.ts';
+import { draftInode, draftVolume, type Draft } from './drafts.ts';
 import { newRunEdit, type RunEdit } from './runs.ts';
 
 interface ItemEdit extends Mutation {
@@ -32,7 +33,7 @@ interface ItemEdit extends Mutation {
 
 interface InodeEdit {
   readonly before: Inode | undefined;
-  now: Inode | undefined;
+  now: Draft<Inode> | undefined;
 }
 
 /** A change by `delta` of the number of owners of some segment blocks. */
@@ -47,9 +48,10 @@ export class Working {
   readonly before: Before;
   readonly seq: Seq;
   readonly time: number;
-  readonly extentEdits = new Map<Ino, RunEdit<PlacedExtent, Extent>>();
+  /** Undefined while the transaction has touched no extent. */
+  extentEdits: Map<Ino, RunEdit<PlacedExtent, Extent>> | undefined;
   readonly ownership: OwnershipChange[] = [];
-  #volume: VolumeItem | undefined;
+  #volume: Draft<VolumeItem> | undefined;
   readonly #inodes = new Map<Ino, InodeEdit>();
   readonly #items = new Map<string, ItemEdit>();
 
@@ -57,27 +59,28 @@ export class Working {
     this.before = before;
     this.seq = transaction.seq;
     this.time = transaction.time;
-    this.#volume = before.volume();
+    const volume = before.volume();
+    if (volume !== undefined) this.#volume = draftVolume(volume);
   }
 
-  /** The volume's facts; that there are any is asserted. */
-  get volume(): VolumeItem {
-    return must(this.#volume, `seq ${this.seq}: no volume was formatted`);
+  /** The volume's facts, to be changed in place; that there are any is asserted. */
+  get volume(): Draft<VolumeItem> {
+    if (this.#volume === undefined) throw new AssertionError(`seq ${this.seq}: no volume`);
+    return this.#volume;
   }
 
-  set volume(value: VolumeItem) {
-    this.#volume = value;
-  }
-
-  get isFormatted(): boolean {
-    return this.#volume !== undefined;
+  /** The first facts of a volume. */
+  format(volume: VolumeItem): void {
+    assert(this.#volume === undefined, `seq ${this.seq}: the volume is formatted already`);
+    this.#volume = draftVolume(volume);
   }
 
   /** The inode as it is now, which must exist. */
   inode(ino: Ino): Inode {
     const edit = this.#inodes.get(ino);
     const inode = edit === undefined ? this.before.inode(ino) : edit.now;
-    return must(inode, `ino ${ino}, seq ${this.seq}: an event about an inode that does not exist`);
+    if (inode === undefined) throw new AssertionError(this.#missing(ino));
+    return inode;
   }
 
   /** A new inode: nothing stood under its number. */
@@ -85,17 +88,27 @@ export class Working {
     this.#inodes.set(inode.ino, { before: undefined, now: inode });
   }
 
-  /** Replaces an inode, or deletes it. */
-  setInode(ino: Ino, now: Inode | undefined): void {
+  /** The inode, which must exist, to be changed in place: metaSeq is this transaction's seq now. */
+  changeInode(ino: Ino): Draft<Inode> {
     const edit = this.#inodes.get(ino);
-    if (edit === undefined) this.#inodes.set(ino, { before: this.before.inode(ino), now });
-    else edit.now = now;
+    if (edit?.now !== undefined) return edit.now;
+    const before = edit === undefined ? this.before.inode(ino) : undefined;
+    if (before === undefined) throw new AssertionError(this.#missing(ino));
+    const now = draftInode(before);
+    now.metaSeq = this.seq;
+    this.#inodes.set(ino, { before, now });
+    return now;
   }
 
-  /** A change of any kind: the inode's metaSeq becomes the transaction's seq. */
-  touch(ino: Ino): void {
-    const inode = this.inode(ino);
-    if (inode.metaSeq !== this.seq) this.setInode(ino, { ...inode, metaSeq: this.seq });
+  deleteInode(ino: Ino): void {
+    const edit = this.#inodes.get(ino);
+    if (edit === undefined)
+      this.#inodes.set(ino, { before: this.before.inode(ino), now: undefined });
+    else edit.now = undefined;
+  }
+
+  #missing(ino: Ino): string {
+    return `ino ${ino}, seq ${this.seq}: an event about an inode that does not exist`;
   }
 
   dirent(dir: Ino, name: ByteString): DirentItem | undefined {
@@ -130,6 +143,7 @@ export class Working {
   }
 
   extentEdit(ino: Ino): RunEdit<PlacedExtent, Extent> {
+    this.extentEdits ??= new Map();
     let edit = this.extentEdits.get(ino);
     if (edit === undefined) this.extentEdits.set(ino, (edit = newRunEdit()));
     return edit;
@@ -153,7 +167,7 @@ export class Working {
 
   #finishInode(mutations: Mutation[], ino: Ino, edit: InodeEdit, keepsHistory: boolean): void {
     const { before, now } = edit;
-    if (before === now) return;
+    if (before === undefined && now === undefined) return;
     const key = inodeKey(ino);
     mutations.push({ family: 'inode', key, value: now });
     if (before !== undefined) {

@@ -8,32 +8,24 @@ import { xattrKey } from '../keys.ts';
 import type { Working } from './working.ts';
 
 export function xattrSet(work: Working, event: XattrSet): void {
-  const inode = work.inode(event.ino);
+  const inode = work.changeInode(event.ino);
   const before = current(work, event.ino, event.name);
   const value = { began: work.seq, value: event.value };
   work.put('xattr', xattrKey(event.ino, event.name), before, value);
-  work.setInode(event.ino, {
-    ...inode,
-    ctime: event.ctime,
-    mode: event.mode ?? inode.mode,
-    xattrs: inode.xattrs + (before === undefined ? 1 : 0),
-    metaSeq: work.seq,
-  });
+  inode.ctime = event.ctime;
+  inode.mode = event.mode ?? inode.mode;
+  if (before === undefined) inode.xattrs++;
 }
 
 export function xattrRemoved(work: Working, event: XattrRemoved): void {
-  const inode = work.inode(event.ino);
+  const inode = work.changeInode(event.ino);
   const before = must(
     current(work, event.ino, event.name),
     `ino ${event.ino}, seq ${work.seq}: removal of an xattr that it lacks`,
   );
   work.delete('xattr', xattrKey(event.ino, event.name), before);
-  work.setInode(event.ino, {
-    ...inode,
-    ctime: event.ctime,
-    xattrs: inode.xattrs - 1,
-    metaSeq: work.seq,
-  });
+  inode.ctime = event.ctime;
+  inode.xattrs--;
 }
 
 function current(work: Working, ino: Ino, name: ByteString): XattrItem | undefined {

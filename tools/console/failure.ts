@@ -9,7 +9,7 @@ export const EXIT_FAILURE = 1;
 /** EX_USAGE of sysexits.h. */
 export const EXIT_USAGE = 64;
 
-/** A failure that a command words itself. `code` is an errno name; without one none is printed. */
+/** A failure that a command words itself. `code` is an errno name, EIO without one. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
   readonly code: string | undefined;
@@ -25,11 +25,15 @@ export class UsageFailure extends Error {
   override readonly name = 'UsageFailure';
 }
 
-/** `22 EINVAL`; undefined for a code that is not an errno name. */
-function errnoText(code: unknown): string | undefined {
-  if (typeof code !== 'string') return undefined;
-  const number = (constants.errno as Readonly<Record<string, number>>)[code];
-  return number === undefined ? undefined : `${number} ${code}`;
+/** Errors of the layers below that carry no errno of their own. */
+const CODES: Readonly<Record<string, string>> = { LogUnusable: 'EINVAL', LogTrimmed: 'ENODATA' };
+
+/** `22 EINVAL`. What has no errno is a failure of the disk or a bug: EIO. */
+function errnoText(error: NodeJS.ErrnoException): string {
+  const numbers = constants.errno as Readonly<Record<string, number>>;
+  const known = error.code !== undefined && error.code in numbers ? error.code : undefined;
+  const code = known ?? CODES[error.name] ?? 'EIO';
+  return `${numbers[code] ?? 0} ${code}`;
 }
 
 /** Node's wording: `ENOENT: no such file or directory, open '/x'`. */
@@ -46,11 +50,10 @@ function reasonOf(error: NodeJS.ErrnoException): string {
 /** The one line, without a line end, that tells of `cause`. Line breaks in it become spaces. */
 export function describeFailure(program: string, command: string, cause: unknown): string {
   const error: NodeJS.ErrnoException = cause instanceof Error ? cause : new Error(String(cause));
-  const errno = errnoText(error.code);
   const what = reasonOf(error)
     .trim()
     .replace(/\s*\n\s*/g, ' ');
-  return `${program}: ${command}: ${what}${errno === undefined ? '' : ` (${errno})`}`;
+  return `${program}: ${command}: ${what} (${errnoText(error)})`;
 }
 
 /** The stack, and those of all causes: what `--debug` adds. */

@@ -1,0 +1,91 @@
+/**
+ * Reading a volume's log without its lock: what is durable, and nothing behind it. With a daemon, its
+ * word bounds the reading (asked before the files are opened, so that they hold at least that); with
+ * none, the last sealed commit does.
+ */
+
+import { connect } from '../src/control/client.ts';
+import { readDescription, volumePaths } from '../src/engine/volume-files.ts';
+import { nodeDisk } from '../src/io/node-disk.ts';
+import { systemClock } from '../src/io/system-clock.ts';
+import { decodeTransactions } from '../src/log/codec.ts';
+import { FileLogStore } from '../src/log/file-store.ts';
+import type { LogPlace } from '../src/log/segment-file.ts';
+import { listSegments, segmentPath } from '../src/log/segment-file.ts';
+import { NO_SEQ, seq, type Seq } from '../src/model/ids.ts';
+import type { Transaction } from '../src/model/transaction.ts';
+import { volumeDirectory } from './volumes.ts';
+
+/** Nothing is known but what the files say. */
+const NO_PROOF = { cleanSeq: undefined, appliedSeq: NO_SEQ, acknowledgedSeq: NO_SEQ };
+
+/** The log of the volume that `path` names. Throws `VolumeError` if it is none. */
+export async function logPlace(path: string): Promise<LogPlace & { readonly volume: string }> {
+  const volume = await volumeDirectory(path);
+  const { fsid } = await readDescription(nodeDisk, volume);
+  return { volume, disk: nodeDisk, dir: volumePaths(volume).log, fsid };
+}
+
+/** Durable transactions with `from` <= seq <= `to`, in order. */
+export async function* transactions(
+  place: LogPlace & { readonly volume: string },
+  from: Seq,
+  to: Seq | undefined,
+): AsyncGenerator<Transaction> {
+  const daemon = await connect(place.volume);
+  const durable = (await daemon?.status())?.log.durable;
+  const bound = Math.min(to ?? Infinity, durable ?? Infinity);
+  const options = { ...place, clock: systemClock, proof: NO_PROOF, readOnly: true };
+  const { store } = await FileLogStore.open(options);
+  try {
+    for await (const chunk of store.read(from)) {
+      for (const tx of decodeTransactions(chunk)) {
+        if (tx.seq > bound) return;
+        if (tx.seq >= from) yield tx;
+      }
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** The last durable position; NO_SEQ for an empty log. */
+export async function lastPosition(place: LogPlace & { readonly volume: string }): Promise<Seq> {
+  const daemon = await connect(place.volume);
+  if (daemon !== undefined) return seq((await daemon.status()).log.durable);
+  const options = { ...place, clock: systemClock, proof: NO_PROOF, readOnly: true };
+  const { store } = await FileLogStore.open(options);
+  const { durable } = store;
+  await store.close();
+  return durable;
+}
+
+export interface SegmentInfo {
+  readonly file: string;
+  readonly firstSeq: number;
+  readonly bytes: number;
+}
+
+export async function segments(place: LogPlace): Promise<SegmentInfo[]> {
+  const found: SegmentInfo[] = [];
+  for (const firstSeq of await listSegments(place)) {
+    const file = segmentPath(place, firstSeq);
+    // Trimmed between the listing and now: no segment of the log any more.
+    const info = await place.disk.info(file);
+    if (info !== undefined) found.push({ file, firstSeq, bytes: info.sizeBytes });
+  }
+  return found;
+}
+
+/** The last position whose transaction's time is not above `micros`; undefined if all are later. */
+export async function positionAt(
+  place: LogPlace & { readonly volume: string },
+  micros: number,
+): Promise<Seq | undefined> {
+  let found: Seq | undefined;
+  for await (const tx of transactions(place, seq(1), undefined)) {
+    if (tx.time > micros) break;
+    found = tx.seq;
+  }
+  return found;
+}

@@ -82,7 +82,7 @@ function commandNamed(args: readonly string[]): string | undefined {
 /** One line instead of commander's several, and exceptions instead of an exit. */
 function quieten(command: Command): void {
   command.exitOverride().showSuggestionAfterError(false).helpOption('-h, --help', 'show this help');
-  command.configureOutput({ outputError: () => undefined });
+  command.configureOutput({ outputError: () => undefined, writeErr: () => undefined });
   for (const sub of command.commands) quieten(sub);
 }
 
@@ -109,8 +109,13 @@ async function programFor(args: readonly string[]): Promise<Command> {
 }
 
 /** What commander says about a wrong command line, as one line without its "error: ". */
-const usageText = (error: Error): string =>
-  error.message.replace(/^error: /, '').split('\n')[0] ?? '';
+function usageText(error: Error): string {
+  // Called without the subcommand that it needs, commander wants to show the help.
+  if (error instanceof CommanderError && error.code === 'commander.help') {
+    return 'a subcommand is missing, see --help';
+  }
+  return error.message.replace(/^error: /, '').split('\n')[0] ?? '';
+}
 
 /** Runs the command line `argv` (as in process.argv) and sets the exit code. Never rejects. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -120,7 +125,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   // A reader that goes away (`ledgerfs log show | head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    process.stderr.write(`${describeFailure(program, name ?? 'start', error)}\n`);
+    process.exit(EXIT_FAILURE);
   });
   try {
     await (

@@ -9,7 +9,7 @@ import { onVolume } from '../volumes.ts';
 
 interface Options {
   readonly at?: string;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 function positionOf(text: string | undefined): number | undefined {
@@ -29,7 +29,7 @@ async function digest(path: string, options: Options): Promise<void> {
       opened: (volume) => volume.digest(at === undefined ? undefined : seq(at)),
     }),
   );
-  if (options.json) await printJson({ digest: hash });
+  if (options.json === true) await printJson({ digest: hash });
   else await printLine(hash);
 }
 
@@ -37,7 +37,7 @@ export function define(command: Command): void {
   command
     .argument('<VOLUME>', 'a volume, or a path in a mount')
     .option('--at <SEQ>', 'the state at this position in the log')
-    .option('--json', 'print JSON', false)
+    .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  ledgerfs digest /srv/archive\n')
     .action(digest);
 }

@@ -12,8 +12,8 @@ interface Options {
   readonly data?: string;
   readonly history: string;
   readonly size?: string;
-  readonly force: boolean;
-  readonly json: boolean;
+  readonly force?: boolean;
+  readonly json?: boolean;
 }
 
 const FOREVER = -1;
@@ -43,8 +43,8 @@ async function mkfs(path: string, options: Options): Promise<void> {
   };
   await refuseIfMounted(dir, 'format it');
   const { createVolume } = await import('../../src/engine/volume.ts');
-  const { fsid } = await createVolume({ dir, ...limits, force: options.force });
-  if (options.json) await printJson({ volume: dir, fsid });
+  const { fsid } = await createVolume({ dir, ...limits, force: options.force === true });
+  if (options.json === true) await printJson({ volume: dir, fsid });
   else await printLine(`${dir}: new volume, fsid ${fsid}, history ${options.history}`);
 }
 
@@ -54,8 +54,8 @@ export function define(command: Command): void {
     .option('--data <DIR>', 'the shared data store of a nats:// volume')
     .option('--history <KEPT>', 'how long past states are kept: none, a duration, forever', '7d')
     .option('--size <BYTES>', 'the most data that the volume may hold (default: the disk)')
-    .option('--force', 'format a directory that is not empty: what is in it is lost', false)
-    .option('--json', 'print JSON', false)
+    .option('--force', 'format a directory that is not empty: what is in it is lost')
+    .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  ledgerfs mkfs /srv/archive --history 30d --size 2T\n')
     .action(mkfs);
 }

@@ -17,7 +17,7 @@ import { prepareMount } from '../daemon/preflight.ts';
 import { mountPointPath, volumeDirectory } from '../volumes.ts';
 
 interface Options {
-  readonly foreground: boolean;
+  readonly foreground?: boolean;
   readonly options: readonly string[];
   readonly debug?: boolean;
 }
@@ -72,7 +72,7 @@ async function mount(path: string, point: string, options: Options): Promise<voi
   const mountPoint = await mountPointPath(point);
   await prepareMount({ volume, mountPoint });
   const order = { volume, mountPoint, mountOptions, verbose: options.debug === true };
-  const start = options.foreground ? inForeground : inBackground;
+  const start = options.foreground === true ? inForeground : inBackground;
   await withProgress((onProgress) => start(order, onProgress));
 }
 
@@ -82,7 +82,7 @@ export function define(command: Command): void {
   command
     .argument('<VOLUME>', 'the directory that mkfs made')
     .argument('<MOUNTPOINT>', 'an existing directory')
-    .option('-f, --foreground', 'stay in the foreground; Ctrl-C unmounts', false)
+    .option('-f, --foreground', 'stay in the foreground; Ctrl-C unmounts')
     .addOption(
       new Option('-o, --options <OPT,...>', "ro, noatime, commit=SECONDS, and the kernel's own")
         .argParser(collect)

@@ -2,40 +2,33 @@
 
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { seq, type Seq } from '../../src/model/ids.ts';
 import { systemClock } from '../../src/io/system-clock.ts';
-import { CommandFailure } from '../console/failure.ts';
 import { printJson, printLine } from '../console/print.ts';
 import { withProgress } from '../console/progress.ts';
 import { parseMoment } from '../console/units.ts';
-import { logPlace, positionAt } from '../log-access.ts';
 
 interface Options {
   readonly into: string;
   readonly to?: string;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 async function replay(path: string, options: Options): Promise<void> {
+  const { logPlace, positionOf } = await import('../log/access.ts');
   const place = await logPlace(path);
-  const to = options.to === undefined ? undefined : await endOf(place, options.to);
+  const to =
+    options.to === undefined
+      ? undefined
+      : await positionOf(place, parseMoment(options.to, systemClock.micros()));
   const { replayInto } = await import('../../src/engine/offline.ts');
   const { digest, seq: reached } = await withProgress((onProgress) =>
     replayInto(place.volume, resolve(options.into), to, onProgress),
   );
-  if (options.json) await printJson({ seq: reached, digest });
+  if (options.json === true) await printJson({ seq: reached, digest });
   else {
     await printLine(`replayed up to ${reached}`);
     await printLine(digest);
   }
-}
-
-async function endOf(place: Awaited<ReturnType<typeof logPlace>>, text: string): Promise<Seq> {
-  const moment = parseMoment(text, systemClock.micros());
-  if ('seq' in moment) return seq(moment.seq);
-  const found = await positionAt(place, moment.micros);
-  if (found !== undefined) return found;
-  throw new CommandFailure(`--to ${text}: is before the oldest transaction in the log`, 'ENODATA');
 }
 
 export function define(command: Command): void {
@@ -43,7 +36,7 @@ export function define(command: Command): void {
     .argument('<VOLUME>', 'a volume, or a path in a mount')
     .requiredOption('--into <DIR>', 'where the indexes are built: a new or empty directory')
     .option('--to <SEQ|TIME>', 'replay up to this position or time (default: all)')
-    .option('--json', 'print JSON', false)
+    .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  ledgerfs replay /srv/archive --into /tmp/index --to 12h\n')
     .action(replay);
 }

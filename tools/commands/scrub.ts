@@ -6,21 +6,21 @@ import { printJson, printLine } from '../console/print.ts';
 import { withProgress } from '../console/progress.ts';
 import { onVolume } from '../volumes.ts';
 
-async function scrub(path: string, options: { readonly json: boolean }): Promise<void> {
+async function scrub(path: string, options: { readonly json?: boolean }): Promise<void> {
   const report = await withProgress((onProgress) =>
     onVolume<ScrubReport>(path, onProgress, {
       mounted: (client) => client.scrub(onProgress),
       opened: (volume) => volume.scrub(onProgress),
     }),
   );
-  if (options.json) await printJson(report);
+  if (options.json === true) await printJson(report);
   else await printLine(JSON.stringify(report));
 }
 
 export function define(command: Command): void {
   command
     .argument('<VOLUME>', 'a volume, or a path in a mount')
-    .option('--json', 'print JSON', false)
+    .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  ledgerfs scrub /srv/archive\n')
     .action(scrub);
 }

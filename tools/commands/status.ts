@@ -44,13 +44,13 @@ function show(status: DaemonStatus): void {
 
 async function status(
   path: string | undefined,
-  options: { readonly json: boolean },
+  options: { readonly json?: boolean },
 ): Promise<void> {
   const directories = await volumesMeant(path);
-  if (directories.length === 0 && !options.json) await printLine('no volume is mounted');
+  if (directories.length === 0 && options.json !== true) await printLine('no volume is mounted');
   for (const [i, directory] of directories.entries()) {
     const found = await statusOf(directory);
-    if (options.json) await printJson(found);
+    if (options.json === true) await printJson(found);
     else {
       if (i > 0) await printLine('');
       show(found);
@@ -61,7 +61,7 @@ async function status(
 export function define(command: Command): void {
   command
     .argument('[VOLUME]', 'a volume or a path in a mount (default: all that are mounted)')
-    .option('--json', 'print one JSON object a volume', false)
+    .option('--json', 'print one JSON object a volume')
     .addHelpText('after', '\nExample:\n  ledgerfs status /mnt --json | jq .log.durable\n')
     .action(status);
 }

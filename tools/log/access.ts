@@ -4,23 +4,31 @@
  * none, the last sealed commit does.
  */
 
-import { connect } from '../src/control/client.ts';
-import { readDescription, volumePaths } from '../src/engine/volume-files.ts';
-import { nodeDisk } from '../src/io/node-disk.ts';
-import { systemClock } from '../src/io/system-clock.ts';
-import { decodeTransactions } from '../src/log/codec.ts';
-import { FileLogStore } from '../src/log/file-store.ts';
-import type { LogPlace } from '../src/log/segment-file.ts';
-import { listSegments, segmentPath } from '../src/log/segment-file.ts';
-import { NO_SEQ, seq, type Seq } from '../src/model/ids.ts';
-import type { Transaction } from '../src/model/transaction.ts';
-import { volumeDirectory } from './volumes.ts';
+import { connect } from '../../src/control/client.ts';
+import { readDescription, volumePaths } from '../../src/engine/volume-files.ts';
+import { nodeDisk } from '../../src/io/node-disk.ts';
+import { systemClock } from '../../src/io/system-clock.ts';
+import { decodeTransactions } from '../../src/log/codec.ts';
+import { FileLogStore } from '../../src/log/file-store.ts';
+import type { LogPlace } from '../../src/log/segment-file.ts';
+import { listSegments, segmentPath } from '../../src/log/segment-file.ts';
+import { NO_SEQ, seq, type Seq } from '../../src/model/ids.ts';
+import type { Transaction } from '../../src/model/transaction.ts';
+import { CommandFailure } from '../console/failure.ts';
+import type { Moment } from '../console/units.ts';
+import { formatMicros } from '../console/units.ts';
+import { volumeDirectory } from '../volumes.ts';
 
 /** Nothing is known but what the files say. */
 const NO_PROOF = { cleanSeq: undefined, appliedSeq: NO_SEQ, acknowledgedSeq: NO_SEQ };
 
+/** A log, and the directory of its volume. */
+export interface VolumeLog extends LogPlace {
+  readonly volume: string;
+}
+
 /** The log of the volume that `path` names. Throws `VolumeError` if it is none. */
-export async function logPlace(path: string): Promise<LogPlace & { readonly volume: string }> {
+export async function logPlace(path: string): Promise<VolumeLog> {
   const volume = await volumeDirectory(path);
   const { fsid } = await readDescription(nodeDisk, volume);
   return { volume, disk: nodeDisk, dir: volumePaths(volume).log, fsid };
@@ -28,7 +36,7 @@ export async function logPlace(path: string): Promise<LogPlace & { readonly volu
 
 /** Durable transactions with `from` <= seq <= `to`, in order. */
 export async function* transactions(
-  place: LogPlace & { readonly volume: string },
+  place: VolumeLog,
   from: Seq,
   to: Seq | undefined,
 ): AsyncGenerator<Transaction> {
@@ -50,7 +58,7 @@ export async function* transactions(
 }
 
 /** The last durable position; NO_SEQ for an empty log. */
-export async function lastPosition(place: LogPlace & { readonly volume: string }): Promise<Seq> {
+export async function lastPosition(place: VolumeLog): Promise<Seq> {
   const daemon = await connect(place.volume);
   if (daemon !== undefined) return seq((await daemon.status()).log.durable);
   const options = { ...place, clock: systemClock, proof: NO_PROOF, readOnly: true };
@@ -77,15 +85,20 @@ export async function segments(place: LogPlace): Promise<SegmentInfo[]> {
   return found;
 }
 
-/** The last position whose transaction's time is not above `micros`; undefined if all are later. */
-export async function positionAt(
-  place: LogPlace & { readonly volume: string },
-  micros: number,
-): Promise<Seq | undefined> {
+/**
+ * The position that `moment` names: itself, or the last one whose transaction's time is not above
+ * it. Throws ENODATA where the log begins later.
+ */
+export async function positionOf(place: VolumeLog, moment: Moment): Promise<Seq> {
+  if ('seq' in moment) return seq(moment.seq);
   let found: Seq | undefined;
   for await (const tx of transactions(place, seq(1), undefined)) {
-    if (tx.time > micros) break;
+    if (tx.time > moment.micros) break;
     found = tx.seq;
   }
-  return found;
+  if (found !== undefined) return found;
+  throw new CommandFailure(
+    `${formatMicros(moment.micros)}: is before the oldest transaction in the log`,
+    'ENODATA',
+  );
 }

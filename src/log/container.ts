@@ -211,11 +211,14 @@ export class Incomplete {
   }
 }
 
-/** The block at `at` of `bytes`; Incomplete if it goes on after them. */
+/**
+ * The block at `at` of `bytes`; Incomplete if it goes on after them. Without `sync` its marker is
+ * not looked at.
+ */
 export function decodeBlock(
   bytes: Buffer,
   at: number,
-  sync: Buffer,
+  sync: Buffer | undefined,
 ): Block | Incomplete | Malformed {
   const limit = bytes.length;
   const count = decodeVarint(bytes, at, limit);
@@ -232,6 +235,8 @@ export function decodeBlock(
   const end = length.end + length.value;
   const next = end + SYNC_BYTES;
   if (next > limit) return new Incomplete(next - at);
-  if (sync.compare(bytes, end, next) !== 0) return new Malformed('a block without its sync marker');
+  if (sync !== undefined && sync.compare(bytes, end, next) !== 0) {
+    return new Malformed('a block without its sync marker');
+  }
   return { count: count.value, start: length.end, end, next };
 }

@@ -18,6 +18,9 @@ export const SEAL_HASH_BYTES = 32;
 /** Most bytes that a seal adds to the record that carries it. */
 export const MAX_SEAL_BYTES = SEAL_HASH_BYTES + 8;
 
+/** How many bytes the seal of a commit of `count` records adds to the record that carries it. */
+export const sealBytes = (count: number): number => SEAL_HASH_BYTES + varintBytes(count);
+
 /** Avro's branch of a union's second type: here, `seal` is not null. */
 const PRESENT = 0x02;
 const ABSENT = Buffer.alloc(1);
@@ -70,7 +73,7 @@ export function writeSeal(into: Buffer, end: number, count: number, digest: Buff
  */
 export function sealStart(bytes: Buffer, count: number): number {
   const countBytes = varintBytes(count);
-  const start = bytes.length - SEAL_HASH_BYTES - countBytes - 1;
+  const start = bytes.length - sealBytes(count) - 1;
   if (start < 0 || bytes[start] !== PRESENT) return -1;
   const found = Buffer.alloc(countBytes);
   encodeVarint(count, found, 0);

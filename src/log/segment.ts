@@ -37,8 +37,8 @@ export function segmentSeqs(names: readonly string[]): Seq[] {
  * Position in `segments` (ascending by first seq) of the one that holds the first record with a seq
  * >= `from`, as far as names tell: the last one that begins at or before it, else the first.
  */
-export function segmentHolding(segments: readonly { firstSeq: Seq }[], from: Seq): number {
+export function segmentHolding(segments: readonly Seq[], from: Seq): number {
   let i = segments.length - 1;
-  while (i > 0 && (segments[i]?.firstSeq ?? 0) > from) i--;
+  while (i > 0 && (segments[i] ?? 0) > from) i--;
   return Math.max(i, 0);
 }

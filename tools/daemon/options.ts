@@ -7,7 +7,7 @@ export interface MountOptions {
   readonly commitMs: number | undefined;
   readonly readOnly: boolean;
   readonly noatime: boolean;
-  /** For the kernel, in the order given; 'ro' and 'noatime' stand here too. */
+  /** For the kernel: 'ro' if read-only, then the others in the order given, 'noatime' too. */
   readonly kernel: readonly string[];
 }
 
@@ -26,11 +26,12 @@ export function parseMountOptions(values: readonly string[]): MountOptions {
   const options = values.flatMap((value) => value.split(',')).filter((option) => option !== '');
   const commits = options.filter((option) => option.startsWith('commit='));
   const last = commits.at(-1);
-  const kernel = options.filter((option) => !option.startsWith('commit=') && option !== 'rw');
+  const readOnly = options.findLast((option) => option === 'ro' || option === 'rw') === 'ro';
+  const others = options.filter((option) => !/^(?:ro|rw|commit=.*)$/.test(option));
   return {
     commitMs: last === undefined ? undefined : commitMs(last.slice('commit='.length)),
-    readOnly: options.findLast((option) => option === 'ro' || option === 'rw') === 'ro',
-    noatime: kernel.includes('noatime'),
-    kernel,
+    readOnly,
+    noatime: others.includes('noatime'),
+    kernel: readOnly ? ['ro', ...others] : others,
   };
 }

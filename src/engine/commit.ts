@@ -20,7 +20,7 @@
  */
 
 import type { Clock } from '../io/clock.ts';
-import { Miss } from '../index/items.ts';
+import { Miss, type Mutation } from '../index/items.ts';
 import type { Index } from '../index/index.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { assert } from '../model/assert.ts';
@@ -119,6 +119,12 @@ export class Committer {
     this.#index.apply(tx, mutations);
     if (this.#index.overlayBytes > PERSIST_BYTES) this.#schedule(0);
     return tx;
+  }
+
+  /** The reclaimer's deletions, which no transaction stands for; written out with the rest. */
+  applyUnlogged(mutations: readonly Mutation[]): void {
+    this.#index.applyUnlogged(mutations);
+    this.#schedule(PERSIST_MS);
   }
 
   /** The log committed up to here: what is durable may go to the index. */

@@ -14,6 +14,8 @@
  */
 
 import type { Index } from '../index/index.ts';
+import type { Clock } from '../io/clock.ts';
+import type { LogFunction } from '../io/logger.ts';
 import { checksumInto } from '../data/checksum.ts';
 import type { Allocation, DataStore, Place } from '../data/types.ts';
 import { decideWritten } from '../decide/contents.ts';
@@ -28,6 +30,15 @@ import type { Time } from '../model/time.ts';
 import type { Actor, TouchedPath } from '../model/transaction.ts';
 import type { Committer } from './commit.ts';
 import { DirtyFile, type DirtyWrite, type Run } from './dirty.ts';
+
+/** The disk below is being asked for space: resolves to whether it is worth trying again. */
+export class MoreSpace {
+  readonly ready: Promise<boolean>;
+
+  constructor(ready: Promise<boolean>) {
+    this.ready = ready;
+  }
+}
 
 /** A file's pending writes become a transaction at this size. */
 export const PLACE_BLOCKS = (8 << 20) / BLOCK_BYTES;
@@ -45,7 +56,11 @@ export interface DirtyOptions {
   readonly committer: Committer;
   readonly index: Index;
   readonly data: DataStore;
+  readonly clock: Clock;
+  /** Pending writes become transactions after so many milliseconds without being asked for. */
+  readonly placeMs: number;
   readonly pathsOf: (ino: Ino) => readonly TouchedPath[];
+  readonly journal: LogFunction;
 }
 
 export class DirtyFiles {
@@ -54,11 +69,18 @@ export class DirtyFiles {
   readonly #data: DataStore;
   readonly #pathsOf: (ino: Ino) => readonly TouchedPath[];
   readonly #pending = new Map<Ino, Pending>();
+  readonly #clock: Clock;
+  readonly #placeMs: number;
+  readonly #journal: LogFunction;
+  #cancelTimer: (() => void) | undefined;
   #dirtyBlocks = 0;
   #queuedBytes = 0;
   #waiters: (() => void)[] = [];
 
   constructor(options: DirtyOptions) {
+    this.#clock = options.clock;
+    this.#placeMs = options.placeMs;
+    this.#journal = options.journal;
     this.#committer = options.committer;
     this.#index = options.index;
     this.#data = options.data;
@@ -67,11 +89,6 @@ export class DirtyFiles {
 
   get(ino: Ino): DirtyFile | undefined {
     return this.#pending.get(ino)?.file;
-  }
-
-  /** Inode numbers of all files with pending writes. */
-  inos(): Ino[] {
-    return [...this.#pending.keys()];
   }
 
   get dirtyBytes(): number {
@@ -113,14 +130,17 @@ export class DirtyFiles {
     return fresh;
   }
 
-  /** Takes a write into memory; ENOSPC or EIO if its blocks cannot be promised. */
+  /**
+   * Takes a write into memory. A refusal (ENOSPC, EIO) if its blocks cannot be promised; `MoreSpace`
+   * where the disk below is being asked for more.
+   */
   write(
     inode: Inode,
     write: DirtyWrite,
     time: Time,
     kill: boolean,
     actor: Actor,
-  ): Refusal | undefined {
+  ): Refusal | MoreSpace | undefined {
     const known = this.#pending.get(inode.ino);
     const pending = known ?? { file: new DirtyFile(inode.size, time), actor };
     const { file } = pending;
@@ -128,14 +148,44 @@ export class DirtyFiles {
     const to = from + Math.ceil((write.offset.tail + write.bytes.length) / BLOCK_BYTES);
     const missing = file.missingBlocks(from, to);
     const refused = missing > 0 ? this.#data.reserve(missing) : undefined;
-    if (refused !== undefined) return refuse(refused);
+    if (refused !== undefined) return this.#refusal(refused, missing);
     if (known === undefined) this.#pending.set(inode.ino, pending);
+    this.#armTimer();
     file.write(write);
     file.time = time;
     file.killPrivileges ||= kill;
     pending.actor = actor;
     this.#dirtyBlocks += missing;
     return undefined;
+  }
+
+  #refusal(refused: 'ENOSPC' | 'EIO', blocks: number): Refusal | MoreSpace {
+    const ready = refused === 'ENOSPC' ? this.#data.ready(blocks) : undefined;
+    return ready === undefined ? refuse(refused) : new MoreSpace(ready);
+  }
+
+  #armTimer(): void {
+    this.#cancelTimer ??= this.#clock.after(this.#placeMs, () => {
+      this.#cancelTimer = undefined;
+      void this.placeAll().then((failed) => {
+        if (failed !== undefined) this.#journal('error', `pending writes: ${failed.name}`);
+      });
+    });
+  }
+
+  /** Appends all that is pending on any file; the last refusal, if any. */
+  async placeAll(): Promise<Refusal | undefined> {
+    let failed: Refusal | undefined;
+    for (const ino of [...this.#pending.keys()]) {
+      failed = (await this.#committer.mutate(() => this.place(ino))) ?? failed;
+    }
+    return failed;
+  }
+
+  /** No timer any more: for closing. */
+  stop(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
   }
 
   /**

@@ -8,7 +8,7 @@ import { addBytes, compareSizes, MAX_SIZE, ZERO_SIZE, type Size } from '../model
 import { listXattrs } from '../index/views.ts';
 import type { Answer, Caller, OpenFile, WritePayload } from './api.ts';
 import type { Core } from './core.ts';
-import { PLACE_BLOCKS } from './dirty-files.ts';
+import { MoreSpace, PLACE_BLOCKS } from './dirty-files.ts';
 import { createAttempt } from './namespace.ts';
 import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
@@ -135,7 +135,7 @@ class WriteRequest {
   }
 }
 
-type WriteStep = 'written' | 'unfinished' | 'full' | NeedsBlock | Refusal;
+type WriteStep = 'written' | 'unfinished' | 'full' | NeedsBlock | MoreSpace | Refusal;
 
 /** A write that has to wait: keeps the bytes, and tries again after each thing it waited for. */
 async function writeLater(
@@ -170,12 +170,13 @@ async function whatItNeeds(
   if (step === 'unfinished') {
     return parts.removals.finishTruncate(request.file.ino).then(() => undefined, refusalOf);
   }
+  if (step instanceof MoreSpace) return (await step.ready) ? undefined : refuse('ENOSPC');
   return loadBlock(parts, step.place, request.loaded);
 }
 
 /** All pending writes on their way to the disk, and then some of them there. */
 async function makeRoom(parts: FileParts): Promise<void> {
-  await placeAll(parts.core);
+  await parts.core.dirty.placeAll();
   await parts.core.dirty.whenRoom();
 }
 
@@ -235,13 +236,6 @@ function partialBlocks(offset: Size, end: Size, size: Size): number[] {
 export function place(core: Core, ino: Ino): Answer<undefined> {
   if (core.dirty.get(ino) === undefined) return undefined;
   return core.committer.mutate(() => core.dirty.place(ino));
-}
-
-/** Appends all that is pending on any file. */
-export async function placeAll(core: Core): Promise<Refusal | undefined> {
-  let failed: Refusal | undefined;
-  for (const ino of core.dirty.inos()) failed = (await place(core, ino)) ?? failed;
-  return failed;
 }
 
 /** Resolves when `ino` is durable as it is now; a refusal (EIO, ENOSPC) if it cannot be. */

@@ -216,7 +216,7 @@ export class Filesystem implements FilesystemApi {
   }
 
   async sync(): Promise<void> {
-    const failed = await files.placeAll(this.#core);
+    const failed = await this.#core.dirty.placeAll();
     if (failed !== undefined) throw Object.assign(new Error(failed.name), { code: failed.name });
     await this.#core.log.commit();
   }

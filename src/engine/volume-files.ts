@@ -16,7 +16,7 @@
 
 import { readWhole, replaceWhole, type Disk } from '../io/disk.ts';
 import { FORMAT_VERSION } from '../log/schema.ts';
-import { seq, type Seq } from '../model/ids.ts';
+import { NO_SEQ, seq, type Seq } from '../model/ids.ts';
 import { VolumeError } from './volume-error.ts';
 
 export const VOLUME_FILE = 'volume.json';
@@ -91,14 +91,20 @@ export interface RunState {
   readonly bootId: string;
   /** Last seq of a volume that was closed cleanly; undefined while open and after a crash. */
   readonly cleanSeq: Seq | undefined;
+  /** The past up to here is given up: what it alone held may be destroyed. */
+  readonly horizon: Seq;
 }
 
 /** The state of the last run; undefined if it is absent or unreadable, which proves nothing. */
 export async function readState(disk: Disk, dir: string): Promise<RunState | undefined> {
   const bytes = await readWhole(disk, `${dir}/${STATE_FILE}`);
-  const { bootId, cleanSeq } = bytes === undefined ? {} : (parsed(bytes) ?? {});
+  const { bootId, cleanSeq, horizon } = bytes === undefined ? {} : (parsed(bytes) ?? {});
   if (typeof bootId !== 'string') return undefined;
-  return { bootId, cleanSeq: typeof cleanSeq === 'number' ? seq(cleanSeq) : undefined };
+  return {
+    bootId,
+    cleanSeq: typeof cleanSeq === 'number' ? seq(cleanSeq) : undefined,
+    horizon: typeof horizon === 'number' ? seq(horizon) : NO_SEQ,
+  };
 }
 
 export const writeState = (disk: Disk, dir: string, state: RunState) =>

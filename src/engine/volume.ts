@@ -1,0 +1,354 @@
+/**
+ * An open volume: its parts joined, its life from open to close.
+ *
+ * Opening, in this order; a crash after any step leaves what the next open starts from again:
+ *   1. the kernel lock: one process owns the volume
+ *   2. the index is opened, or put aside where it cannot be trusted (`recover-index.ts`)
+ *   3. the log is opened: a torn tail is cut, corruption refuses
+ *   4. the index is caught up with the log
+ *   5. `state.json` loses its clean mark: from here on a crash is known as one
+ *   6. after an unclean stop, data that no transaction names is swept; this run gets its own folder
+ *   7. unfinished truncations and orphans of the last run are taken up
+ * Closing: pending writes are appended, the log commits, the index is written whole, and the clean
+ * mark is set last. A volume whose log or data failed closes without that mark.
+ */
+
+import { SegmentStore } from '../data/segment-store.ts';
+import { sweep } from '../data/sweep.ts';
+import { IndexCorrupt, type Index } from '../index/index.ts';
+import type { LogFunction } from '../io/logger.ts';
+import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
+import { LogWriter } from '../log/writer.ts';
+import { generation, NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
+import { Committer } from './commit.ts';
+import type { Core } from './core.ts';
+import { DirtyFiles } from './dirty-files.ts';
+import { Filesystem } from './filesystem.ts';
+import { Maintenance } from './maintenance.ts';
+import { Paths } from './paths.ts';
+import { systemPorts, type VolumePorts } from './ports.ts';
+import { Reader } from './reading.ts';
+import { catchUp, openEmptyIndex, openTrustedIndex } from './recover-index.ts';
+import { Removals } from './removal.ts';
+import { VolumeError } from './volume-error.ts';
+import {
+  readDescription,
+  readState,
+  volumePaths,
+  writeState,
+  type RunState,
+  type VolumeDescription,
+  type VolumePaths,
+} from './volume-files.ts';
+
+export interface Progress {
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface OpenOptions {
+  /** Absolute path of the volume's directory. */
+  readonly dir: string;
+  /** Time after which an answered operation is durable without being asked for; 1,000 ms. */
+  readonly commitMs?: number;
+  readonly log: LogFunction;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Log or data cannot be written any more: everything that changes something gets EIO. */
+  readonly onFailure: (error: Error) => void;
+  readonly ports?: VolumePorts;
+}
+
+const DEFAULT_COMMIT_MS = 1000;
+
+/**
+ * Opens a volume for use. Throws `VolumeError` (EINVAL not a volume, EOPNOTSUPP newer format, EBUSY
+ * in use), `LogCorruption` and `LogUnusable`, and the disk's errors; then nothing has changed.
+ */
+export async function openVolume(options: OpenOptions): Promise<Volume> {
+  const ports = options.ports ?? systemPorts;
+  const paths = volumePaths(options.dir);
+  const description = await readDescription(ports.disk, paths.dir);
+  const lock = ports.takeLock(paths.lock);
+  let index: Index | undefined;
+  let log: OpenedLog | undefined;
+  try {
+    const state = await readState(ports.disk, paths.dir);
+    const indexDir = ports.indexDir ?? paths.index;
+    index = await openTrustedIndex(ports, indexDir, state, options.log);
+    log = await openLog(ports, paths, description, state, index?.applied ?? NO_SEQ);
+    index ??= await openEmptyIndex(ports, indexDir);
+    index = await caughtUp(ports, indexDir, index, log, options);
+    const wasClean = log.recovered.clean && state?.cleanSeq === log.last.seq;
+    const opened = { options, ports, paths, index, log, state, wasClean };
+    const volume = await startVolume(opened, () => lock.release());
+    return volume;
+  } catch (error) {
+    await log?.store.close().catch(() => undefined);
+    await index?.close().catch(() => undefined);
+    lock.release();
+    throw error;
+  }
+}
+
+function openLog(
+  ports: VolumePorts,
+  paths: VolumePaths,
+  { fsid }: VolumeDescription,
+  state: RunState | undefined,
+  appliedSeq: Seq,
+): Promise<OpenedLog> {
+  return FileLogStore.open({
+    disk: ports.disk,
+    dir: paths.log,
+    fsid,
+    clock: ports.clock,
+    proof: { cleanSeq: state?.cleanSeq, appliedSeq, acknowledgedSeq: NO_SEQ },
+    ...(ports.logReserveBytes === undefined ? {} : { reserveBytes: ports.logReserveBytes }),
+  });
+}
+
+/** `index` with all of the log applied; made anew if it turns out to be damaged on the way. */
+async function caughtUp(
+  ports: VolumePorts,
+  dir: string,
+  index: Index,
+  log: OpenedLog,
+  options: OpenOptions,
+): Promise<Index> {
+  const tell = (done: number, total: number) =>
+    options.onProgress?.({ phase: 'replay', done, total });
+  try {
+    await catchUp(index, log.store, log.store.durable, tell);
+    return index;
+  } catch (error) {
+    if (!(error instanceof IndexCorrupt)) throw error;
+    options.log('warn', `the index is damaged and rebuilt from the log: ${error.message}`);
+    await index.close().catch(() => undefined);
+    const fresh = await openEmptyIndex(ports, dir);
+    await catchUp(fresh, log.store, log.store.durable, tell);
+    return fresh;
+  }
+}
+
+/** What opening found, for the parts to be built on. */
+export interface Opened {
+  readonly options: OpenOptions;
+  readonly ports: VolumePorts;
+  readonly paths: VolumePaths;
+  readonly index: Index;
+  readonly log: OpenedLog;
+  readonly state: RunState | undefined;
+  readonly wasClean: boolean;
+}
+
+async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> {
+  const { index, log, options, ports, paths, state } = opened;
+  const facts = index.volume();
+  if (facts === undefined) throw new VolumeError(`${paths.dir}: its log is empty`, 'EINVAL');
+  const horizon = state?.horizon ?? NO_SEQ;
+  await writeState(ports.disk, paths.dir, { bootId: ports.bootId, cleanSeq: undefined, horizon });
+  if (!opened.wasClean) await sweepData(opened);
+  // A write waits up to one half to become a transaction, and that one up to the other half.
+  const halfMs = Math.ceil((options.commitMs ?? DEFAULT_COMMIT_MS) / 2);
+  const run = rid(1 + ports.random.integer(2 ** 40));
+  const maintenance = new Maintenance(opened, horizon);
+  const data = await SegmentStore.open({
+    disk: ports.disk,
+    clock: ports.clock,
+    dir: paths.data,
+    rid: run,
+    nextSegment: facts.nextSegment,
+    segmentRid: (segment) => index.segment(segment)?.rid,
+    makeSpace: (bytes) => maintenance.makeSpace(bytes),
+  });
+  const writer: LogWriter = new LogWriter({
+    store: log.store,
+    clock: ports.clock,
+    node: run,
+    last: log.last,
+    beforeCommit: () => data.sync(),
+    onDurable: () => committer.durable(),
+    onFailure: options.onFailure,
+    commitMs: halfMs,
+  });
+  const committer: Committer = new Committer({
+    index,
+    log: writer,
+    clock: ports.clock,
+    onIndexTrouble: (error) => tellIndexTrouble(options.log, error),
+  });
+  const pathCache = new Paths();
+  const dirty = new DirtyFiles({
+    committer,
+    index,
+    data,
+    clock: ports.clock,
+    placeMs: halfMs,
+    pathsOf: (ino) => pathCache.ofInode(ino),
+    journal: options.log,
+  });
+  const core: Core = {
+    index,
+    log: writer,
+    data,
+    clock: ports.clock,
+    committer,
+    dirty,
+    paths: pathCache,
+    generation: generation(ports.random.integer(2 ** 32)),
+    journal: options.log,
+  };
+  const volume = new Volume(opened, core, data, maintenance, unlock);
+  await volume.start();
+  return volume;
+}
+
+function tellIndexTrouble(log: LogFunction, error: Error | undefined): void {
+  if (error === undefined) log('info', 'the index can be written again');
+  else log('error', `the index cannot be written, it is kept in memory: ${error.message}`);
+}
+
+async function sweepData({ ports, paths, index, options }: Opened): Promise<void> {
+  const report = await sweep({ disk: ports.disk, dir: paths.data, items: index });
+  if (report.deletedFiles + report.cutFiles === 0) return;
+  options.log('info', 'swept data that no transaction names', report);
+}
+
+export interface VolumeStatus {
+  readonly fsid: string;
+  readonly log: {
+    readonly head: Seq;
+    readonly durable: Seq;
+    readonly oldest: Seq;
+    readonly segments: number;
+    readonly bytes: number;
+  };
+  readonly index: { readonly applied: Seq; readonly persisted: Seq };
+  readonly space: { readonly blocks: number; readonly freeBlocks: number };
+  readonly openFiles: number;
+}
+
+export class Volume {
+  readonly dir: string;
+  readonly fsid: string;
+  readonly filesystem: Filesystem;
+  readonly #opened: Opened;
+  readonly #core: Core;
+  readonly #data: SegmentStore;
+  readonly #maintenance: Maintenance;
+  readonly #removals: Removals;
+  readonly #reader: Reader;
+  readonly #unlock: () => void;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    opened: Opened,
+    core: Core,
+    data: SegmentStore,
+    maintenance: Maintenance,
+    unlock: () => void,
+  ) {
+    this.dir = opened.paths.dir;
+    this.fsid = core.index.volume()?.fsid ?? '';
+    this.#opened = opened;
+    this.#core = core;
+    this.#data = data;
+    this.#maintenance = maintenance;
+    this.#unlock = unlock;
+    this.#removals = new Removals(core);
+    this.#reader = new Reader(core);
+    this.filesystem = new Filesystem({
+      core,
+      reader: this.#reader,
+      removals: this.#removals,
+      space: () => maintenance.space(),
+    });
+  }
+
+  /** Takes up unfinished work and starts maintenance. Called once, by `openVolume`. */
+  async start(): Promise<void> {
+    await this.#removals.resume();
+    this.#maintenance.start(this.#core, this.#data, () => this.#reader.oldestPin());
+  }
+
+  async status(): Promise<VolumeStatus> {
+    const { index, log } = this.#core;
+    const { store } = this.#opened.log;
+    const { blocks, freeBlocks } = await this.#maintenance.space();
+    return {
+      fsid: this.fsid,
+      log: {
+        head: log.lastSeq,
+        durable: log.durable,
+        oldest: store.oldest,
+        ...(await this.#maintenance.logSize()),
+      },
+      index: { applied: index.applied, persisted: index.persisted },
+      space: { blocks, freeBlocks },
+      openFiles: this.#removals.openFiles,
+    };
+  }
+
+  /** Resolves when everything answered so far is durable; its seq. */
+  async sync(): Promise<Seq> {
+    const head = this.#core.log.lastSeq;
+    await this.filesystem.sync();
+    return seq(Math.max(head, this.#core.log.durable));
+  }
+
+  /** The state digest (hex), after committing everything answered so far. */
+  async digest(): Promise<string> {
+    await this.sync();
+    return this.#maintenance.digest();
+  }
+
+  async checkpoint(): Promise<Seq> {
+    await this.sync();
+    return this.#maintenance.checkpoint();
+  }
+
+  /** Drops log segments that lie wholly before `before`; the oldest seq that is left. */
+  trim(before: Seq): Promise<Seq> {
+    return this.#maintenance.trim(before);
+  }
+
+  scrub(onProgress: (progress: Progress) => void) {
+    return this.#maintenance.scrub(onProgress, this.#reader.checksums());
+  }
+
+  /** Commits, writes the index, marks the volume clean, gives up the lock. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core;
+    const { ports, paths, log } = this.#opened;
+    try {
+      await this.#removals.close();
+      await this.#maintenance.stop();
+      core.dirty.stop();
+      const failed = await core.dirty.placeAll();
+      if (failed !== undefined) core.journal('error', `pending writes are lost: ${failed.name}`);
+      await core.committer.drain();
+      await core.log.close();
+      await this.#data.close();
+      await log.store.close();
+      await core.index.close();
+      await writeState(ports.disk, paths.dir, {
+        bootId: ports.bootId,
+        cleanSeq: failed === undefined ? core.log.durable : undefined,
+        horizon: this.#maintenance.horizon,
+      });
+    } catch (error) {
+      core.journal('error', `the volume was not closed cleanly: ${(error as Error).message}`);
+      await log.store.close().catch(() => undefined);
+      await core.index.close().catch(() => undefined);
+      throw error;
+    } finally {
+      this.#unlock();
+    }
+  }
+}

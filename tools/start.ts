@@ -24,7 +24,7 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 /** mkfs, unless there is a volume. A folder of another kind is refused, and left as it is. */
 async function createOnce(): Promise<void> {
   if (existsSync(join(volume, VOLUME_FILE))) return;
-  const { createVolume } = await import('../src/engine/volume.ts');
+  const { createVolume } = await import('../src/engine/create-volume.ts');
   const options = { historyMicros: HISTORY_MICROS, sizeLimitBlocks: 0, force: false };
   const { fsid } = await createVolume({ dir: volume, ...options });
   say(`created the volume ${volume} (fsid ${fsid})`);

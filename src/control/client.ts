@@ -18,9 +18,10 @@ export interface ControlClient {
   addMount(request: MountRequest): Promise<void>;
   /** Resolves when it is unmounted and, if it was the last mount, the volume is closed. */
   removeMount(mountPoint: string, lazy: boolean): Promise<void>;
-  digest(at: number | undefined): Promise<string>;
+  digest(): Promise<string>;
   checkpoint(): Promise<number>;
-  trim<T>(before: number): Promise<T>;
+  /** Resolves to the oldest position that is left. */
+  trim(before: number): Promise<number>;
   scrub<T>(onProgress: OnProgress): Promise<T>;
 }
 
@@ -65,13 +66,12 @@ function clientOf(volume: string): ControlClient {
     sync: async () => (await call<{ durable: number }>('POST', '/v1/sync')).durable,
     addMount: (request) => call<void>('POST', '/v1/mounts', request),
     removeMount: (mountPoint, lazy) => call<void>('DELETE', '/v1/mounts', { mountPoint, lazy }),
-    digest: async (at) => {
-      const path = at === undefined ? '/v1/digest' : `/v1/digest?at=${at}`;
-      return (await work<{ digest: string }>('GET', path, undefined, quietly)).digest;
-    },
+    digest: async () =>
+      (await work<{ digest: string }>('GET', '/v1/digest', undefined, quietly)).digest,
     checkpoint: async () =>
       (await work<{ seq: number }>('POST', '/v1/checkpoint', undefined, quietly)).seq,
-    trim: <T>(before: number) => work<T>('POST', '/v1/trim', { before }, quietly),
+    trim: async (before) =>
+      (await work<{ oldest: number }>('POST', '/v1/trim', { before }, quietly)).oldest,
     scrub: <T>(onProgress: OnProgress) => work<T>('POST', '/v1/scrub', undefined, onProgress),
   };
 }

@@ -11,20 +11,20 @@ import { ControlError } from './protocol.ts';
 export interface ControlledDaemon {
   /** Owner of the volume's directory: may do what root may, to this volume. */
   readonly ownerUid: number;
-  status(): DaemonStatus;
-  /** Resolves when everything answered so far is durable. */
-  sync(): Promise<void>;
+  status(): Promise<DaemonStatus>;
+  /** Resolves to the durable position when everything answered so far is durable. */
+  sync(): Promise<number>;
   addMount(request: MountRequest): Promise<void>;
   /** After the last mount the volume is closed too, before this resolves, and the daemon ends. */
   removeMount(mountPoint: string, lazy: boolean): Promise<void>;
-  digest(at: number | undefined): Promise<string>;
+  digest(): Promise<string>;
   checkpoint(): Promise<number>;
-  trim(before: number): Promise<unknown>;
+  /** Resolves to the oldest position that is left. */
+  trim(before: number): Promise<number>;
   scrub(onProgress: OnProgress): Promise<unknown>;
 }
 
 export interface RouteRequest {
-  readonly query: URLSearchParams;
   /** The parsed body; undefined without one. */
   readonly body: unknown;
   readonly peer: PeerCredentials;
@@ -65,11 +65,10 @@ function optionsOf(body: unknown): string[] {
 
 /** A log position: a whole number from 1 on. */
 function positionOf(value: unknown, name: string): number {
-  const n = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
-  if (typeof n !== 'number' || !Number.isSafeInteger(n) || n < 1) {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
     throw invalid(`${name} must be a position in the log`);
   }
-  return n;
+  return value;
 }
 
 const short = { isLong: false } as const;
@@ -81,17 +80,14 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/v1/status',
     access: 'anyone',
-    run: (daemon) => Promise.resolve(daemon.status()),
+    run: (daemon) => daemon.status(),
   },
   {
     ...short,
     method: 'POST',
     path: '/v1/sync',
     access: 'anyone',
-    run: async (daemon) => {
-      await daemon.sync();
-      return { durable: daemon.status().log.durable };
-    },
+    run: async (daemon) => ({ durable: await daemon.sync() }),
   },
   {
     ...short,
@@ -118,10 +114,7 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/v1/digest',
     access: 'owner',
-    run: async (daemon, { query }) => {
-      const at = query.get('at');
-      return { digest: await daemon.digest(at === null ? undefined : positionOf(at, 'at')) };
-    },
+    run: async (daemon) => ({ digest: await daemon.digest() }),
   },
   {
     ...long,
@@ -135,7 +128,9 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/v1/trim',
     access: 'owner',
-    run: (daemon, { body }) => daemon.trim(positionOf(field(body, 'before'), 'before')),
+    run: async (daemon, { body }) => ({
+      oldest: await daemon.trim(positionOf(field(body, 'before'), 'before')),
+    }),
   },
   {
     ...long,

@@ -75,12 +75,12 @@ async function answer(
   response.setHeader('connection', 'close');
   try {
     const peer = peerOf(request.socket);
-    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const [path = ''] = (request.url ?? '').split('?', 1);
     const route = findRoute(request.method ?? '', path);
     checkAccess(route, peer, daemon.ownerUid);
     const body = await readBody(request);
     const run = (onProgress: OnProgress): Promise<unknown> =>
-      route.run(daemon, { query: new URLSearchParams(query), body, peer }, onProgress);
+      route.run(daemon, { body, peer }, onProgress);
     if (route.isLong) await streamWork(response, run);
     else sendJson(response, 200, await run(() => undefined));
   } catch (cause) {

@@ -93,13 +93,9 @@ test('no failure breaks its line or lacks its errno', () => {
 });
 
 test("mount options: ours are taken out, the rest is the kernel's, the last one wins", () => {
-  const { commitMs, readOnly, noatime, kernel } = parseMountOptions([
-    'ro,commit=5',
-    'noatime,commit=0.5',
-  ]);
-  assert.equal({ commitMs, readOnly, noatime }, { commitMs: 500, readOnly: true, noatime: true });
+  const { commitMs, kernel } = parseMountOptions(['ro,commit=5', 'noatime,commit=0.5']);
+  assert.is(commitMs, 500);
   assert.equal(kernel, ['ro', 'noatime']);
-  assert.is(parseMountOptions(['ro', 'rw']).readOnly, false);
   assert.not.ok(parseMountOptions(['ro', 'rw']).kernel.includes('ro'));
   assert.equal(parseMountOptions([]).kernel, []);
 });

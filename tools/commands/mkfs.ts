@@ -42,7 +42,7 @@ async function mkfs(path: string, options: Options): Promise<void> {
     sizeLimitBlocks: sizeLimitBlocks(options.size),
   };
   await refuseIfMounted(dir, 'format it');
-  const { createVolume } = await import('../../src/engine/volume.ts');
+  const { createVolume } = await import('../../src/engine/create-volume.ts');
   const { fsid } = await createVolume({ dir, ...limits, force: options.force === true });
   if (options.json === true) await printJson({ volume: dir, fsid });
   else await printLine(`${dir}: new volume, fsid ${fsid}, history ${options.history}`);

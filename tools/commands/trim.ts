@@ -17,14 +17,14 @@ async function trim(path: string, options: Options): Promise<void> {
   const { logPlace, positionOf } = await import('../log/access.ts');
   const moment = parseMoment(options.before, systemClock.micros());
   const before = await positionOf(await logPlace(path), moment);
-  const outcome = await withProgress((onProgress) =>
-    onVolume<unknown>(path, onProgress, {
+  const oldest = await withProgress((onProgress) =>
+    onVolume<number>(path, onProgress, {
       mounted: (client) => client.trim(before),
       opened: (volume) => volume.trim(seq(before)),
     }),
   );
-  if (options.json === true) await printJson(outcome);
-  else await printLine(`trimmed: ${JSON.stringify(outcome)}`);
+  if (options.json === true) await printJson({ oldest });
+  else await printLine(`the log now begins at ${oldest}`);
 }
 
 export function define(command: Command): void {

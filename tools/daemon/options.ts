@@ -5,8 +5,6 @@ import { UsageFailure } from '../console/failure.ts';
 export interface MountOptions {
   /** Longest time that an answered change stays undurable, in ms; undefined is the engine's own. */
   readonly commitMs: number | undefined;
-  readonly readOnly: boolean;
-  readonly noatime: boolean;
   /** For the kernel: 'ro' if read-only, then the others in the order given, 'noatime' too. */
   readonly kernel: readonly string[];
 }
@@ -30,8 +28,6 @@ export function parseMountOptions(values: readonly string[]): MountOptions {
   const others = options.filter((option) => !/^(?:ro|rw|commit=.*)$/.test(option));
   return {
     commitMs: last === undefined ? undefined : commitMs(last.slice('commit='.length)),
-    readOnly,
-    noatime: others.includes('noatime'),
     kernel: readOnly ? ['ro', ...others] : others,
   };
 }

@@ -67,9 +67,7 @@ export async function serve(
   const { log } = early;
   const volume = await openVolume({
     dir: options.volume,
-    readOnly: mountOptions.readOnly,
     ...(mountOptions.commitMs === undefined ? {} : { commitMs: mountOptions.commitMs }),
-    noatime: mountOptions.noatime,
     log,
     onProgress,
     onFailure: (error) => {
@@ -80,7 +78,10 @@ export async function serve(
   let server: ControlServer | undefined;
   const service = serviceOf(volume, log, options.onBusy);
   try {
-    server = await openDoors(options, early, service);
+    early.flushInto(
+      openJournal(`${options.volume}/daemon.log`, options.verbose ? 'debug' : 'info'),
+    );
+    server = await startServer(options.volume, service, log);
     await service.addMount({ mountPoint: options.mountPoint, options: mountOptions.kernel });
   } catch (cause) {
     await service.stop().catch(() => undefined);
@@ -99,22 +100,6 @@ async function untilEnded(service: Service, server: ControlServer | undefined): 
     await service.ended;
   } finally {
     await server?.close();
-  }
-}
-
-/** Opens journal and control socket. A volume on a read-only disk is served without them. */
-async function openDoors(
-  { volume, mountOptions, verbose }: ServeOptions,
-  early: EarlyLines,
-  service: Service,
-): Promise<ControlServer | undefined> {
-  try {
-    early.flushInto(openJournal(`${volume}/daemon.log`, verbose ? 'debug' : 'info'));
-    return await startServer(volume, service, early.log);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (mountOptions.readOnly && code === 'EROFS') return undefined;
-    throw cause;
   }
 }
 

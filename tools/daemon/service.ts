@@ -33,11 +33,11 @@ export interface MountSession {
 export interface ServedVolume {
   readonly dir: string;
   readonly fsid: string;
-  status(): Pick<DaemonStatus, 'log' | 'index' | 'space' | 'openFiles'>;
-  sync(): Promise<void>;
-  digest(at?: Seq): Promise<string>;
+  status(): Promise<Pick<DaemonStatus, 'log' | 'index' | 'space' | 'openFiles'>>;
+  sync(): Promise<Seq>;
+  digest(): Promise<string>;
   checkpoint(): Promise<Seq>;
-  trim(before: Seq): Promise<unknown>;
+  trim(before: Seq): Promise<Seq>;
   scrub(onProgress: OnProgress): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -78,17 +78,18 @@ export class Service implements ControlledDaemon {
     this.ended.catch(() => undefined);
   }
 
-  status(): DaemonStatus {
+  async status(): Promise<DaemonStatus> {
     const { volume, version } = this.#options;
+    const { fsid, dir } = volume;
+    const figures = await volume.status();
     const mounts = [...this.#mounts.values()].map(({ mountPoint, options }) => ({
       mountPoint,
       options,
     }));
-    const { fsid, dir } = volume;
-    return { fsid, pid: process.pid, version, volume: dir, mounts, ...volume.status() };
+    return { ...figures, fsid, pid: process.pid, version, volume: dir, mounts };
   }
 
-  sync(): Promise<void> {
+  sync(): Promise<number> {
     return this.#options.volume.sync();
   }
 
@@ -118,15 +119,15 @@ export class Service implements ControlledDaemon {
     await this.#mountEnded(mountPoint, mount.session);
   }
 
-  digest(at: number | undefined): Promise<string> {
-    return this.#options.volume.digest(at === undefined ? undefined : seq(at));
+  digest(): Promise<string> {
+    return this.#options.volume.digest();
   }
 
   checkpoint(): Promise<number> {
     return this.#options.volume.checkpoint();
   }
 
-  trim(before: number): Promise<unknown> {
+  trim(before: number): Promise<number> {
     return this.#options.volume.trim(seq(before));
   }
 

@@ -7,7 +7,7 @@
  */
 
 import avro from 'avsc';
-import { must } from '../model/assert.ts';
+import { assert, must } from '../model/assert.ts';
 import { asByteString, type ByteString, type Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { Item, ItemTypes } from './items.ts';
@@ -247,6 +247,14 @@ export function decodeValue(key: string, stored: Buffer): Item {
   if (key.charCodeAt(0) === HISTORY_CODE) return decodeHistory(key, stored);
   const { type, plain: toPlain } = codecOf(key);
   return toPlain(type.fromBuffer(stored) as Item, key);
+}
+
+/** Offset after the value of `family` that starts at `start`. Throws where the bytes end before. */
+export function valueEnd(family: Exclude<Family, 'history'>, bytes: Buffer, start: number): number {
+  if (VALUE_FIELDS[family].length === 0) return start;
+  const { offset } = codecOf(FAMILY[family]).type.decode(bytes, start);
+  assert(offset > start, `a value of ${family} is cut off`);
+  return offset;
 }
 
 /** History: the item's key stands between the prefix and NUL plus seq. */

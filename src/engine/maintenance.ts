@@ -12,9 +12,12 @@ import { scrub, type ScrubReport } from '../data/scrub.ts';
 import type { SegmentStore } from '../data/segment-store.ts';
 import { spaceFigures } from '../data/space.ts';
 import type { Checksums } from '../data/types.ts';
-const digestOf = async (_s: unknown) => 'x';
+import { digestOf } from '../index/digest.ts';
+import { listCheckpoints, writeCheckpoint } from '../index/checkpoint.ts';
 import type { DiskSpace } from '../io/disk.ts';
-import type { Seq } from '../model/ids.ts';
+import { seqDigits } from '../log/container.ts';
+import { must } from '../model/assert.ts';
+import { NO_SEQ, type Seq } from '../model/ids.ts';
 import type { SpaceInfo } from './api.ts';
 import type { Core } from './core.ts';
 import type { Opened, Progress } from './volume.ts';
@@ -22,6 +25,9 @@ import { writeState } from './volume-files.ts';
 
 /** The disk below is asked for its space at most so often. */
 const SPACE_MS = 1000;
+/** A checkpoint is taken every so many log positions: it bounds what a rebuild replays. */
+const CHECKPOINT_EVERY = 5_000_000;
+const KEPT_CHECKPOINTS = 2;
 /** The reclaimer rests so long when there is nothing to do. */
 const RECLAIM_IDLE_MS = 2000;
 
@@ -32,6 +38,9 @@ export class Maintenance {
   #data: SegmentStore | undefined;
   #reclaimer: Reclaimer | undefined;
   #running: Promise<void> = Promise.resolve();
+  #core: Core | undefined;
+  #checkpointing: Promise<Seq> | undefined;
+  #lastCheckpoint: Seq = NO_SEQ;
   #diskSpace: DiskSpace | undefined;
   #spaceAsked = Number.NEGATIVE_INFINITY;
 
@@ -45,7 +54,8 @@ export class Maintenance {
   }
 
   /** Begins reclaiming. `oldestPin` is the oldest position that a running read may still need. */
-  start(core: Core, data: SegmentStore, oldestPin: () => Seq | undefined): void {
+  async start(core: Core, data: SegmentStore, oldestPin: () => Seq | undefined): Promise<void> {
+    this.#core = core;
     this.#data = data;
     const { ports, paths, index } = this.#opened;
     this.#reclaimer = new Reclaimer({
@@ -65,20 +75,28 @@ export class Maintenance {
       advance: (horizon) => this.#advance(horizon),
     });
     const failed = (error: Error) => core.journal('error', `reclaiming: ${error.message}`);
+    const [newest] = await listCheckpoints(ports.disk, paths.checkpoints);
+    this.#lastCheckpoint = newest ?? NO_SEQ;
     this.#running = this.#reclaimer.run(this.#stopping.signal, RECLAIM_IDLE_MS, failed);
   }
 
   async #advance(horizon: Seq): Promise<void> {
-    this.#horizon = horizon;
-    const { ports, paths, index } = this.#opened;
-    if (index.volume()?.historyMicros === 0) return;
+    if (this.#opened.index.volume()?.historyMicros === 0) this.#horizon = horizon;
+    else await this.#noteHorizon(horizon);
+  }
+
+  async #noteHorizon(horizon: Seq): Promise<void> {
+    if (horizon > this.#horizon) this.#horizon = horizon;
+    const { ports, paths } = this.#opened;
     const { bootId } = ports;
-    await writeState(ports.disk, paths.dir, { bootId, cleanSeq: undefined, horizon });
+    const state = { bootId, cleanSeq: undefined, horizon: this.#horizon };
+    await writeState(ports.disk, paths.dir, state);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#checkpointing?.catch(() => undefined);
   }
 
   /** Frees about `bytes` that only history holds; false if there is none. */
@@ -116,10 +134,50 @@ export class Maintenance {
     }
   }
 
-  async checkpoint(): Promise<Seq> {
+  /** Writes a checkpoint of what is durable now; its seq. One at a time. */
+  checkpoint(): Promise<Seq> {
+    this.#checkpointing ??= this.#checkpoint().finally(() => {
+      this.#checkpointing = undefined;
+    });
+    return this.#checkpointing;
+  }
+
+  async #checkpoint(): Promise<Seq> {
     const { ports, paths, index } = this.#opened;
-    const { writeCheckpoint } = await import('../index/checkpoint.ts');
-    return writeCheckpoint({ disk: ports.disk, dir: paths.checkpoints, index });
+    const { log } = must(this.#core, 'the volume is started');
+    const snapshot = index.snapshot();
+    const { seal } = log;
+    try {
+      // A checkpoint never holds what a crash could undo: the seqs would be given again.
+      await log.commit(snapshot.seq);
+      await writeCheckpoint(ports.disk, paths.checkpoints, snapshot, seal);
+      this.#lastCheckpoint = snapshot.seq;
+      if (index.volume()?.historyMicros === 0) await this.#noteHorizon(snapshot.seq);
+    } finally {
+      snapshot.close();
+    }
+    await this.#dropOldCheckpoints();
+    return this.#lastCheckpoint;
+  }
+
+  /** The newest two stay, and the newest that an index with all kept history could begin with. */
+  async #dropOldCheckpoints(): Promise<void> {
+    const { disk } = this.#opened.ports;
+    const { checkpoints } = this.#opened.paths;
+    const seqs = await listCheckpoints(disk, checkpoints);
+    const base = seqs.find((at) => at <= this.#horizon);
+    for (const at of seqs.slice(KEPT_CHECKPOINTS)) {
+      if (at !== base) await disk.unlink(`${checkpoints}/${seqDigits(at)}.avro`);
+    }
+  }
+
+  /** Called whenever the log committed: takes a checkpoint when enough has happened since the last. */
+  durable(head: Seq): void {
+    if (head - this.#lastCheckpoint < CHECKPOINT_EVERY || this.#stopping.signal.aborted) return;
+    this.#lastCheckpoint = head;
+    this.checkpoint().catch((error: Error) =>
+      this.#opened.options.log('error', `checkpoint: ${error.message}`),
+    );
   }
 
   trim(before: Seq): Promise<Seq> {

@@ -65,7 +65,9 @@ export class Reader {
     const scratch = blocks * BLOCK_BYTES <= SCRATCH_BYTES;
     const into = scratch ? this.#scratch : Buffer.allocUnsafeSlow(blocks * BLOCK_BYTES);
     const wanted = this.#plan(inode, offset.blocks, blocks, into);
-    const part = (buffer: Buffer): readonly Uint8Array[] => [buffer.subarray(offset.tail, offset.tail + bytes)];
+    const part = (buffer: Buffer): readonly Uint8Array[] => [
+      buffer.subarray(offset.tail, offset.tail + bytes),
+    ];
     try {
       const missing = this.#readNow(wanted);
       if (missing.length === 0) return () => part(into);

@@ -1,29 +1,30 @@
 /**
- * Bringing the index to the end of the log: opened and caught up where it can be trusted, made anew
- * where it cannot.
+ * Bringing the index to the end of the log: caught up where it can be trusted, made anew where it
+ * cannot.
  *
- * The index is derived: whatever is wrong with it costs time, never data. It is thrown away when it
- * is missing, of another schema, unreadable, or suspect: LevelDB can lose blocks of its own unsynced
- * log when the kernel stops, and still show a newer applied seq. So after an unclean stop it is
- * trusted only if the kernel has not restarted since.
+ * The index is derived: whatever is wrong with it costs time, never data. It is made anew when it is
+ * missing, of another schema, unreadable, or suspect: LevelDB can lose blocks of its own unsynced log
+ * when the kernel stops, and still show a newer applied seq. So after an unclean stop it is trusted
+ * only if the kernel has not restarted since.
+ *
+ * A new index begins with the newest checkpoint that leaves all of the kept past to the log: one at
+ * or before the history horizon.
  */
 
-import { Miss } from '../index/items.ts';
-import { Index, IndexUnusable } from '../index/index.ts';
+import { CheckpointDamaged, listCheckpoints, readCheckpoint } from '../index/checkpoint.ts';
+import { Index, IndexCorrupt, IndexUnusable } from '../index/index.ts';
+import { rebuildIndex, replay, type CheckpointSource } from '../index/rebuild.ts';
+import type { Disk } from '../io/disk.ts';
 import type { LogFunction } from '../io/logger.ts';
-import { decodeTransactions } from '../log/codec.ts';
+import { nodeDisk } from '../io/node-disk.ts';
+import { readTransactionRuns } from '../log/reader.ts';
 import type { LogStore } from '../log/store.ts';
+import { seqDigits } from '../log/container.ts';
 import { seq, type Seq } from '../model/ids.ts';
-import type { Transaction } from '../model/transaction.ts';
 import type { VolumePorts } from './ports.ts';
 import type { RunState } from './volume-files.ts';
 
-/** Layers of a replay are written out at this size. */
-const REPLAY_LAYER_BYTES = 8 << 20;
-/** Progress is told every so many transactions. */
-const PROGRESS_EVERY = 8192;
-
-export type OnReplay = (done: number, total: number) => void;
+export type OnReplay = (applied: Seq, head: Seq) => void;
 
 /** The index as the last run left it; undefined if it must be made anew, with the reason logged. */
 export async function openTrustedIndex(
@@ -38,7 +39,7 @@ export async function openTrustedIndex(
     return undefined;
   }
   try {
-    return await Index.open({ dir });
+    return await Index.open(indexOptions(ports, dir));
   } catch (error) {
     if (!(error instanceof IndexUnusable)) throw error;
     log('info', `the index is rebuilt from the log: ${error.message}`);
@@ -46,53 +47,79 @@ export async function openTrustedIndex(
   }
 }
 
-/** An empty index in the place of whatever is there. */
-export async function openEmptyIndex(ports: VolumePorts, dir: string): Promise<Index> {
-  await ports.removeTree(dir);
-  return Index.open({ dir });
+const indexOptions = (ports: VolumePorts, dir: string) => ({
+  dir,
+  availableBytes: async () =>
+    ports.indexDir === undefined ? (await ports.disk.space(dir)).availableBytes : Infinity,
+});
+
+export interface RecoverOptions {
+  readonly ports: VolumePorts;
+  readonly dir: string;
+  readonly checkpoints: string;
+  readonly store: LogStore;
+  readonly horizon: Seq;
+  readonly log: LogFunction;
+  readonly onReplay: OnReplay;
 }
 
-/** Applies every transaction of the log that `index` does not hold yet, up to `to`. */
-export async function catchUp(
-  index: Index,
-  store: LogStore,
-  to: Seq,
-  onReplay: OnReplay,
-): Promise<void> {
-  const from = index.applied;
-  let done = 0;
-  for await (const chunk of store.read(seq(from + 1))) {
-    for (const tx of decodeTransactions(chunk)) {
-      if (tx.seq > to) break;
-      const missed = applyNow(index, tx);
-      if (missed !== undefined) await applyAfter(index, tx, missed);
-      if (++done % PROGRESS_EVERY === 0) onReplay(tx.seq - from, to - from);
-    }
-    if (index.overlayBytes > REPLAY_LAYER_BYTES) await writeOut(index);
-  }
-  await writeOut(index);
-  onReplay(to - from, to - from);
-}
-
-async function writeOut(index: Index): Promise<void> {
-  index.freezeLayer();
-  await index.persist(index.applied);
-}
-
-function applyNow(index: Index, tx: Transaction): Miss | undefined {
+/** `index` (or a new one) with all of the log applied. */
+export async function recoverIndex(
+  index: Index | undefined,
+  options: RecoverOptions,
+): Promise<Index> {
+  if (index === undefined) return rebuilt(options);
   try {
-    index.apply(tx, index.prepare(tx));
-    return undefined;
+    await replay(index, transactionsAfter(options, index.applied), {
+      onProgress: (applied) => options.onReplay(applied, options.store.durable),
+    });
+    return index;
   } catch (error) {
-    if (error instanceof Miss) return error;
-    throw error;
+    await index.close().catch(() => undefined);
+    if (!(error instanceof IndexCorrupt)) throw error;
+    options.log('warn', `the index is damaged and rebuilt from the log: ${error.message}`);
+    return rebuilt(options);
   }
 }
 
-async function applyAfter(index: Index, tx: Transaction, first: Miss): Promise<void> {
-  let missed: Miss | undefined = first;
-  while (missed !== undefined) {
-    await index.load(missed);
-    missed = applyNow(index, tx);
+async function rebuilt(options: RecoverOptions): Promise<Index> {
+  const { dir, ports, store } = options;
+  const build = (checkpoint: CheckpointSource | undefined) =>
+    rebuildIndex({
+      dir,
+      // LevelDB keeps real files, whatever disk the volume is simulated on.
+      disk: nodeDisk,
+      checkpoint,
+      transactions: (after) => transactionsAfter(options, after),
+      onProgress: (applied) => options.onReplay(applied, store.durable),
+    });
+  for (const checkpoint of await usableCheckpoints(options)) {
+    try {
+      await build(checkpoint);
+      return await Index.open(indexOptions(ports, dir));
+    } catch (error) {
+      if (!(error instanceof CheckpointDamaged)) throw error;
+      options.log('error', `checkpoint ${checkpoint.seq} is damaged and passed over`);
+    }
   }
+  await build(undefined);
+  return Index.open(indexOptions(ports, dir));
 }
+
+const transactionsAfter = ({ store }: RecoverOptions, after: Seq) =>
+  readTransactionRuns(store, { from: seq(after + 1) });
+
+/** Checkpoints that an index may begin with, the best one first. */
+async function usableCheckpoints(options: RecoverOptions): Promise<CheckpointSource[]> {
+  const { checkpoints, horizon, ports, store } = options;
+  const seqs = await listCheckpointSeqs(ports.disk, checkpoints);
+  return seqs
+    .filter((at) => at <= horizon && at <= store.durable && at + 1 >= store.oldest)
+    .map((at) => ({
+      seq: at,
+      records: readCheckpoint(ports.disk, `${checkpoints}/${seqDigits(at)}.avro`),
+    }));
+}
+
+const listCheckpointSeqs = async (disk: Disk, dir: string): Promise<Seq[]> =>
+  (await disk.info(dir)) === undefined ? [] : listCheckpoints(disk, dir);

@@ -15,7 +15,7 @@
 
 import { SegmentStore } from '../data/segment-store.ts';
 import { sweep } from '../data/sweep.ts';
-import { IndexCorrupt, type Index } from '../index/index.ts';
+import type { Index } from '../index/index.ts';
 import type { LogFunction } from '../io/logger.ts';
 import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
 import { LogWriter } from '../log/writer.ts';
@@ -28,7 +28,7 @@ import { Maintenance } from './maintenance.ts';
 import { Paths } from './paths.ts';
 import { systemPorts, type VolumePorts } from './ports.ts';
 import { Reader } from './reading.ts';
-import { catchUp, openEmptyIndex, openTrustedIndex } from './recover-index.ts';
+import { openTrustedIndex, recoverIndex } from './recover-index.ts';
 import { Removals } from './removal.ts';
 import { VolumeError } from './volume-error.ts';
 import {
@@ -77,8 +77,15 @@ export async function openVolume(options: OpenOptions): Promise<Volume> {
     const indexDir = ports.indexDir ?? paths.index;
     index = await openTrustedIndex(ports, indexDir, state, options.log);
     log = await openLog(ports, paths, description, state, index?.applied ?? NO_SEQ);
-    index ??= await openEmptyIndex(ports, indexDir);
-    index = await caughtUp(ports, indexDir, index, log, options);
+    index = await recoverIndex(index, {
+      ports,
+      dir: indexDir,
+      checkpoints: paths.checkpoints,
+      store: log.store,
+      horizon: state?.horizon ?? NO_SEQ,
+      log: options.log,
+      onReplay: (done, total) => options.onProgress?.({ phase: 'replay', done, total }),
+    });
     const wasClean = log.recovered.clean && state?.cleanSeq === log.last.seq;
     const opened = { options, ports, paths, index, log, state, wasClean };
     const volume = await startVolume(opened, () => lock.release());
@@ -106,29 +113,6 @@ function openLog(
     proof: { cleanSeq: state?.cleanSeq, appliedSeq, acknowledgedSeq: NO_SEQ },
     ...(ports.logReserveBytes === undefined ? {} : { reserveBytes: ports.logReserveBytes }),
   });
-}
-
-/** `index` with all of the log applied; made anew if it turns out to be damaged on the way. */
-async function caughtUp(
-  ports: VolumePorts,
-  dir: string,
-  index: Index,
-  log: OpenedLog,
-  options: OpenOptions,
-): Promise<Index> {
-  const tell = (done: number, total: number) =>
-    options.onProgress?.({ phase: 'replay', done, total });
-  try {
-    await catchUp(index, log.store, log.store.durable, tell);
-    return index;
-  } catch (error) {
-    if (!(error instanceof IndexCorrupt)) throw error;
-    options.log('warn', `the index is damaged and rebuilt from the log: ${error.message}`);
-    await index.close().catch(() => undefined);
-    const fresh = await openEmptyIndex(ports, dir);
-    await catchUp(fresh, log.store, log.store.durable, tell);
-    return fresh;
-  }
 }
 
 /** What opening found, for the parts to be built on. */
@@ -168,7 +152,10 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
     node: run,
     last: log.last,
     beforeCommit: () => data.sync(),
-    onDurable: () => committer.durable(),
+    onDurable: (durable) => {
+      committer.durable();
+      maintenance.durable(durable);
+    },
     onFailure: options.onFailure,
     commitMs: halfMs,
   });
@@ -269,7 +256,7 @@ export class Volume {
   /** Takes up unfinished work and starts maintenance. Called once, by `openVolume`. */
   async start(): Promise<void> {
     await this.#removals.resume();
-    this.#maintenance.start(this.#core, this.#data, () => this.#reader.oldestPin());
+    await this.#maintenance.start(this.#core, this.#data, () => this.#reader.oldestPin());
   }
 
   async status(): Promise<VolumeStatus> {

@@ -131,6 +131,11 @@ export class LogWriter {
   }
 
   /** The seq that the next transaction gets. */
+  /** The seal of the last commit. */
+  get seal(): Buffer {
+    return this.#seal;
+  }
+
   get nextSeq(): Seq {
     return seq(this.#lastSeq + 1);
   }

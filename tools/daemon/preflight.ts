@@ -2,6 +2,8 @@
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import { readDescription } from '../../src/engine/volume-files.ts';
+import { nodeDisk } from '../../src/io/node-disk.ts';
 import { mountAt, mountTable } from '../../src/io/mount-table.ts';
 import { byteStringOf } from '../../src/model/ids.ts';
 import { CommandFailure } from '../console/failure.ts';
@@ -15,8 +17,9 @@ export interface MountPlace {
   readonly mountPoint: string;
 }
 
-/** Throws unless the device is there and the mount point is an existing, free directory. */
+/** Throws unless this is a volume, the device is there and the mount point is a free directory. */
 export async function prepareMount(place: MountPlace): Promise<void> {
+  await readDescription(nodeDisk, place.volume);
   await checkDevice();
   await checkMountPoint(place);
 }

@@ -37,7 +37,7 @@ function showWhatToTry(): void {
     [`${ledgerfs} status mnt`, 'what the daemon knows'],
     [`${ledgerfs} log tail volume`, 'watch every change as it is logged'],
     [`${ledgerfs} digest mnt`, 'a hash of the whole state'],
-    [`${ledgerfs} replay volume --into /tmp/again`, 'rebuild it all from the log (unmounted)'],
+    [`${ledgerfs} replay volume --into /tmp/again`, 'rebuild it all from the log'],
   ] as const;
   say(
     `\n${styled('bold', `mounted at ${mountPoint}`)}; try in another shell, in ${process.cwd()}:\n`,

@@ -91,6 +91,16 @@ test('pure and ported folders do not import what does IO', async () => {
   }
 });
 
+test('of index, data knows the names and shapes of items only', async () => {
+  const said = await lint({
+    'src/data/keys.ts':
+      "export { x } from '../index/keys.ts';\nexport { y } from '../index/items.ts';\n",
+    'src/data/store.ts': "export { x } from '../index/store.ts';\n",
+  });
+  assert.not.ok(said.some((line) => line.startsWith('src/data/keys.ts:')));
+  assert.ok(said.some((line) => line.startsWith('src/data/store.ts:')));
+});
+
 test('clocks and dice are read in src/io only', async () => {
   const text = 'export const now = Date.now();\nexport const dice = Math.random();\n';
   const said = await lint({ 'src/engine/now.ts': text, 'src/io/now.ts': text });

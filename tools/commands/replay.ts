@@ -14,11 +14,12 @@ interface Options {
 }
 
 async function replay(path: string, options: Options): Promise<void> {
-  const { logPlace, positionOf } = await import('../log/access.ts');
+  const { daemonDurable, logPlace, positionOf } = await import('../log/access.ts');
   const place = await logPlace(path);
+  // A daemon may be writing what it has not committed yet.
   const to =
     options.to === undefined
-      ? undefined
+      ? await daemonDurable(place)
       : await positionOf(place, parseMoment(options.to, systemClock.micros()));
   const { replayInto } = await import('../../src/engine/offline.ts');
   const { digest, seq: reached } = await withProgress((onProgress) =>

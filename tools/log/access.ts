@@ -40,9 +40,7 @@ export async function* transactions(
   from: Seq,
   to: Seq | undefined,
 ): AsyncGenerator<Transaction> {
-  const daemon = await connect(place.volume);
-  const durable = (await daemon?.status())?.log.durable;
-  const bound = Math.min(to ?? Infinity, durable ?? Infinity);
+  const bound = Math.min(to ?? Infinity, (await daemonDurable(place)) ?? Infinity);
   const options = { ...place, clock: systemClock, proof: NO_PROOF, readOnly: true };
   const { store } = await FileLogStore.open(options);
   try {
@@ -57,10 +55,16 @@ export async function* transactions(
   }
 }
 
+/** What the daemon says is durable; undefined where none runs, and the files alone say it. */
+export async function daemonDurable(place: VolumeLog): Promise<Seq | undefined> {
+  const daemon = await connect(place.volume);
+  return daemon === undefined ? undefined : seq((await daemon.status()).log.durable);
+}
+
 /** The last durable position; NO_SEQ for an empty log. */
 export async function lastPosition(place: VolumeLog): Promise<Seq> {
-  const daemon = await connect(place.volume);
-  if (daemon !== undefined) return seq((await daemon.status()).log.durable);
+  const told = await daemonDurable(place);
+  if (told !== undefined) return told;
   const options = { ...place, clock: systemClock, proof: NO_PROOF, readOnly: true };
   const { store } = await FileLogStore.open(options);
   const { durable } = store;

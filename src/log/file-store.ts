@@ -124,7 +124,7 @@ export class FileLogStore implements LogStore {
     const active = readOnly ? undefined : await activeAfter(options, log, last);
     const supply = active === undefined ? undefined : await supplyOf(options, active);
     const segments = active === undefined ? log.segments : withLast(log.segments, active.firstSeq);
-    const beginning = { segments, durable: log.last.seq, supply, endBytes };
+    const beginning = { segments, durable: last.seq, supply, endBytes };
     return { store: new FileLogStore(options, beginning), last, lost, recovered };
   }
 

@@ -54,6 +54,12 @@ export class SimClock implements Clock {
     return this.#tasks.length;
   }
 
+  /** Monotonic milliseconds at which the next task is due; undefined if none waits. */
+  get nextMs(): number | undefined {
+    if (this.#tasks.length === 0) return undefined;
+    return Math.min(...this.#tasks.map((task) => task.at)) / 1000;
+  }
+
   /** Moves the wall clock alone, as an administrator would. */
   setWall(micros: number): void {
     this.#wallOffset = micros - this.#micros;

@@ -24,7 +24,7 @@ import {
 import { infoOf, SimFile } from './file.ts';
 import { PAGE_BYTES } from './file-image.ts';
 import { FileNode } from './file-node.ts';
-import { DirectoryNode, NameTree, type SimNode } from './name-tree.ts';
+import { DirectoryNode, filesBelow, NameTree, type SimNode } from './name-tree.ts';
 import type { SimRandom } from './random.ts';
 
 export interface SimDiskOptions {
@@ -110,18 +110,28 @@ export class SimDisk implements Disk {
   }
 
   /**
+   * The disk as the next process finds it when this one was killed: nothing is lost, since the kernel
+   * lives on, and nothing more is durable. This one is off from now on.
+   */
+  outlive(random: SimRandom, options: Partial<SimDiskOptions> = {}): SimDisk {
+    this.powerOff();
+    const found = this.#successor(random, options);
+    found.#names = this.#names;
+    for (const file of found.#names.files()) {
+      file.opens = 0;
+      file.bookedPages = 0;
+      found.book(file);
+    }
+    return found;
+  }
+
+  /**
    * The disk as found after a power loss; this one is off from now on. `random` decides what
    * survived, and is the new disk's own from then on. `options` override those of this disk.
    */
   crash(random: SimRandom, options: Partial<SimDiskOptions> = {}): SimDisk {
     this.powerOff();
-    const found = new SimDisk({
-      totalBytes: this.totalBytes,
-      latency: this.#options.latency,
-      coldShare: this.#options.coldShare,
-      ...options,
-      random,
-    });
+    const found = this.#successor(random, options);
     found.#names = this.#names.afterPowerLoss(random, random.pick([0, 0.1, 0.5, 0.9, 1]));
     for (const file of found.#names.files()) found.book(file);
     return found;
@@ -185,6 +195,17 @@ export class SimDisk implements Disk {
       const node = this.#file('unlink', path);
       this.#names.set(dir, name, undefined);
       this.#unname(node);
+    });
+  }
+
+  /** Removes whatever `path` leads to, with all below; nothing there is fine. */
+  removeTree(path: string): Promise<void> {
+    return this.call('removeTree', path, 0, 0, () => {
+      const [dir, name] = this.#place('removeTree', path);
+      const node = dir.live.get(name);
+      if (node === undefined) return;
+      this.#names.set(dir, name, undefined);
+      for (const file of filesBelow(node)) this.#unname(file);
     });
   }
 
@@ -303,6 +324,11 @@ export class SimDisk implements Disk {
 
   get random(): SimRandom {
     return this.#random;
+  }
+
+  #successor(random: SimRandom, options: Partial<SimDiskOptions>): SimDisk {
+    const { latency, coldShare } = this.#options;
+    return new SimDisk({ totalBytes: this.totalBytes, latency, coldShare, ...options, random });
   }
 
   #wait(): Promise<void> {

@@ -18,6 +18,7 @@ export type CallKind =
   | 'mkdir'
   | 'rename'
   | 'unlink'
+  | 'removeTree'
   | 'syncDir'
   | 'space';
 

@@ -92,15 +92,7 @@ export class NameTree {
 
   /** All files that a name leads to, once each. */
   files(): Set<FileNode> {
-    const files = new Set<FileNode>();
-    const visit = (dir: DirectoryNode): void => {
-      for (const node of dir.live.values()) {
-        if (node instanceof FileNode) files.add(node);
-        else visit(node);
-      }
-    };
-    visit(this.root);
-    return files;
+    return new Set(filesBelow(this.root));
   }
 
   #persist(change: NameChange): void {
@@ -114,6 +106,12 @@ export class NameTree {
       if (isOvertaken && earlier.order < change.order) earlier.isDurable = true;
     }
   }
+}
+
+/** All files at or below `node`, once for each name. */
+export function* filesBelow(node: SimNode): Generator<FileNode> {
+  if (node instanceof FileNode) yield node;
+  else for (const child of node.live.values()) yield* filesBelow(child);
 }
 
 function put(names: Map<string, SimNode>, name: string, node: SimNode | undefined): void {

@@ -34,13 +34,10 @@ export interface MutableItems extends ItemSource {
 /** Key of the volume item. */
 export const VOLUME_KEY = `${FAMILY.meta}volume`;
 
-/** The keys in [gte, lt) of a family whose keys begin with a segment number: those of `segment`. */
-export const segmentRange = (
-  family: 'ref' | 'checksum',
-  segment: SegmentNumber,
-): readonly [gte: string, lt: string] => [
-  FAMILY[family] + encodeNumber(segment),
-  FAMILY[family] + encodeNumber(segment + 1),
+/** The keys in [gte, lt) of the `ref` items of a segment. */
+export const refRange = (segment: SegmentNumber): readonly [gte: string, lt: string] => [
+  FAMILY.ref + encodeNumber(segment),
+  FAMILY.ref + encodeNumber(segment + 1),
 ];
 
 /** The key after all of a family. */

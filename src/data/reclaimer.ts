@@ -10,7 +10,7 @@
  * 4. the items are deleted and `heldBlocks` lowered, unlogged: done; an index that is rebuilt shows
  *    the items again, and they are punched again, where the segment still exists.
  * A segment that no item owns and no freed range names is removed the same way: first its file, then
- * its items; a file that is gone is fine. Segment blocks are never allocated twice, so nothing that is
+ * its item; a file that is gone is fine. Segment blocks are never allocated twice, so nothing that is
  * punched late can hit newer data.
  *
  * Before-images are found by walking the history family, whose keys end with the seq at which the
@@ -24,7 +24,7 @@ import { decodeNumber, FAMILY, freedKey, segmentKey, timeMarkKey } from '../inde
 import { BLOCK_BYTES, NO_SEQ, segmentNumber, seq as seqOf } from '../model/ids.ts';
 import type { SegmentNumber, Seq } from '../model/ids.ts';
 import { cutoffSecond, lastExpendable, policyHorizon, type Bounds } from './horizon.ts';
-import { collect, familyEnd, segmentRange, VOLUME_KEY, withSnapshot } from './item-source.ts';
+import { collect, familyEnd, refRange, VOLUME_KEY, withSnapshot } from './item-source.ts';
 import type { ItemSnapshot, MutableItems } from './item-source.ts';
 import { historyFloorBytes } from './space.ts';
 import type { Place } from './types.ts';
@@ -267,7 +267,9 @@ export class Reclaimer {
     const dead = await withSnapshot(this.#options.items, (snapshot) => this.#dead(snapshot));
     for (const segment of dead) {
       await this.#options.files.remove(segment);
-      await this.#forgetSegment(segment);
+      // Its checksums stay: the digest covers them, and must not tell how far reclaiming has come.
+      const gone: Mutation = { family: 'segment', key: segmentKey(segment), value: undefined };
+      this.#options.items.applyUnlogged([gone]);
     }
     return dead.length > 0;
   }
@@ -278,7 +280,7 @@ export class Reclaimer {
     for (const segment of this.#emptied) {
       if (this.#options.files.isOpen(segment)) continue;
       this.#emptied.delete(segment);
-      const range = segmentRange('ref', segment);
+      const range = refRange(segment);
       const [owned] = await collect(snapshot.scan('ref', ...range, { limit: 1 }));
       if (owned === undefined) unowned.add(segment);
     }
@@ -287,19 +289,6 @@ export class Reclaimer {
       unowned.delete(segmentNumber(decodeNumber(key, 9)));
     }
     return [...unowned];
-  }
-
-  async #forgetSegment(segment: SegmentNumber): Promise<void> {
-    const checksums = await withSnapshot(this.#options.items, (snapshot) =>
-      collect(snapshot.scan('checksum', ...segmentRange('checksum', segment))),
-    );
-    const mutations: Mutation[] = checksums.map(({ key }) => ({
-      family: 'checksum',
-      key,
-      value: undefined,
-    }));
-    mutations.push({ family: 'segment', key: segmentKey(segment), value: undefined });
-    this.#options.items.applyUnlogged(mutations);
   }
 
   /** Waits; at once over when `signal` aborts. */

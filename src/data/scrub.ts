@@ -11,7 +11,7 @@ import type { Clock } from '../io/clock.ts';
 import type { FreedItem, RefItem } from '../index/items.ts';
 import { decodeNumber, FAMILY } from '../index/keys.ts';
 import { BLOCK_BYTES, segmentNumber, type SegmentNumber } from '../model/ids.ts';
-import { collect, familyEnd, segmentRange, withSnapshot, type ItemSource } from './item-source.ts';
+import { collect, familyEnd, refRange, withSnapshot, type ItemSource } from './item-source.ts';
 import { DamagedBlock, MissingSegment, type Checksums, type Place } from './types.ts';
 
 /** The segment files, as `SegmentStore` offers them. */
@@ -162,9 +162,7 @@ class Scrub {
     await withSnapshot(this.#options.items, async (snapshot) => {
       for (const family of FAMILIES) {
         const [gte, lt] =
-          family === 'ref'
-            ? segmentRange('ref', place.segment)
-            : [FAMILY.freed, familyEnd('freed')];
+          family === 'ref' ? refRange(place.segment) : [FAMILY.freed, familyEnd('freed')];
         for await (const { key, value } of snapshot.scan(family, gte, lt)) {
           const at = placeOf(family, key, (value as FreedItem | RefItem).count);
           if (at.segment === place.segment) addOverlap(owned, at, place);

@@ -14,7 +14,7 @@ import type { Disk } from '../io/disk.ts';
 import type { FreedItem, RefItem } from '../index/items.ts';
 import { decodeNumber, FAMILY } from '../index/keys.ts';
 import { BLOCK_BYTES, segmentNumber, type Rid, type SegmentNumber } from '../model/ids.ts';
-import { collect, familyEnd, segmentRange, withSnapshot } from './item-source.ts';
+import { collect, familyEnd, refRange, withSnapshot } from './item-source.ts';
 import type { ItemSnapshot, ItemSource } from './item-source.ts';
 import { parseFolder, parseSegmentName, segmentFolder, segmentPath } from './segments.ts';
 
@@ -87,7 +87,7 @@ async function endsOfFreed(snapshot: ItemSnapshot): Promise<Map<SegmentNumber, n
 
 /** The block after the last one of a segment that an extent maps; 0 if there is none. */
 async function endOfOwned(snapshot: ItemSnapshot, segment: SegmentNumber): Promise<number> {
-  const range = segmentRange('ref', segment);
+  const range = refRange(segment);
   const [last] = await collect(snapshot.scan('ref', ...range, { limit: 1, reverse: true }));
   return last === undefined ? 0 : decodeNumber(last.key, 9) + (last.value as RefItem).count;
 }

@@ -84,7 +84,9 @@ export class WriteBehind {
   async sync(segments: ReadonlySet<SegmentNumber> | undefined): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const settling: Promise<void>[] = [];
-    for (const writer of [...this.#writers.values()]) {
+    // Settling writes, and writing reorders the map.
+    const writers = [...this.#writers.values()];
+    for (const writer of writers) {
       if (segments !== undefined && !segments.has(writer.segment)) continue;
       if (!writer.settled) settling.push(this.#settle(writer));
     }

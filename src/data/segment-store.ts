@@ -153,6 +153,7 @@ export class SegmentStore implements DataStore {
       // Writing is broken: the next run's sweep takes the place back.
       () => undefined,
     );
+    // So it does when punching fails: nothing depends on it.
     this.#discarding = this.#discarding.catch(() => undefined);
   }
 

@@ -3,7 +3,8 @@
  *
  * A capability is asked for only if it was offered, so this works on every kernel with protocol 7.28
  * (Linux 4.20) or later. Left out on purpose: WRITEBACK_CACHE (the kernel would hold unwritten data
- * that fsync of another node cannot see), DONT_MASK and POSIX_ACL (they come together).
+ * that fsync of another node cannot see), DONT_MASK and POSIX_ACL (they come together), ASYNC_DIO (an
+ * O_DIRECT read would then wait where no signal ends it, not even a fatal one).
  */
 
 import { put64 } from '../attr.ts';
@@ -41,7 +42,6 @@ const WANTED =
   INIT_FLAG.AUTO_INVAL_DATA |
   INIT_FLAG.DO_READDIRPLUS |
   INIT_FLAG.READDIRPLUS_AUTO |
-  INIT_FLAG.ASYNC_DIO |
   INIT_FLAG.PARALLEL_DIROPS |
   INIT_FLAG.MAX_PAGES |
   INIT_FLAG.CACHE_SYMLINKS |

@@ -1,0 +1,90 @@
+/**
+ * A process that serves a `MemoryFilesystem` at the mount point given, for tests: `ready` on stdout
+ * once it is usable. Lines on stdin are commands (see `COMMANDS`), each answered by one JSON line.
+ */
+
+import { createInterface } from 'node:readline';
+import { startSession } from '../../src/fuse/session.ts';
+import { asByteString, ROOT_INO, type Ino } from '../../src/model/ids.ts';
+import { isRefusal } from '../../src/model/errno.ts';
+import { sizeOf } from '../../src/model/size.ts';
+import { MemoryFilesystem } from './memory-filesystem.ts';
+
+const [mountPoint = '', settings = '{}'] = process.argv.slice(2);
+const { lazy, slowReadMs, ...options } = JSON.parse(settings) as {
+  lazy?: boolean;
+  slowReadMs?: number;
+};
+const filesystem = new MemoryFilesystem();
+filesystem.isLazy = lazy === true;
+if (slowReadMs !== undefined) filesystem.slowReadMs = slowReadMs < 0 ? Infinity : slowReadMs;
+
+const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+
+const session = await startSession({
+  filesystem,
+  mountPoint,
+  source: 'memory',
+  ...options,
+  log: (level, message, fields) => say({ log: level, message, ...fields }),
+  onUnmounted: (reason) => {
+    say({ unmounted: reason });
+    process.exit(0);
+  },
+}).catch((error: Error) => {
+  say({ error: error.message });
+  process.exit(1);
+});
+
+/** The inode that a name in the root stands for. */
+function inoOf(name: string): Ino {
+  const found = filesystem.lookup(ROOT_INO, asByteString(name));
+  if (found instanceof Promise || isRefusal(found)) throw new Error(`no ${name}`);
+  return found.ino;
+}
+
+const COMMANDS: Record<string, (argument: string) => unknown> = {
+  stats: () => session.stats(),
+  /** Inodes that exist, and pages of taken memory found changed. */
+  state: () => ({ inodes: filesystem.nodes.size, overwritten: filesystem.overwritten }),
+  lazy: (on) => {
+    filesystem.isLazy = on === 'on';
+    return true;
+  },
+  /** Changes a file behind the kernel's back: NAME TEXT. */
+  rewrite: (argument) => {
+    const [name = '', text = ''] = argument.split(' ');
+    const file = { ino: inoOf(name), synchronous: false, append: false };
+    const payload = { bytes: Buffer.from(text), take: () => () => undefined };
+    void filesystem.setattr(file.ino, { size: sizeOf(0) }, { uid: 0, gid: 0, pid: 0 });
+    void filesystem.write(file, sizeOf(0), payload, false, { uid: 0, gid: 0, pid: 0 });
+    return true;
+  },
+  /** Removes a name behind the kernel's back. */
+  remove: (name) => {
+    void filesystem.unlink(ROOT_INO, asByteString(name), { uid: 0, gid: 0, pid: 0 });
+    return true;
+  },
+  invalidate: (name) => session.invalidate.contents(inoOf(name)).then(() => true),
+  invalidateEntry: (name) =>
+    session.invalidate.entry(ROOT_INO, asByteString(name)).then(() => true),
+  unmount: () =>
+    session.unmount().then(
+      () => 'unmounted',
+      (error: NodeJS.ErrnoException) => error.code,
+    ),
+  exit: () => process.exit(0),
+};
+
+// A test process that died must not leave its mount behind.
+process.stdin.once('end', () => void session.unmount({ lazy: true }).then(() => process.exit(0)));
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const space = line.indexOf(' ');
+  const [name, argument] = space < 0 ? [line, ''] : [line.slice(0, space), line.slice(space + 1)];
+  Promise.resolve(COMMANDS[name]?.(argument)).then(
+    (result) => say({ result }),
+    (error: unknown) => say({ error: String(error) }),
+  );
+});
+say('ready');

@@ -2,9 +2,9 @@
  * Which segment blocks a write gets. Pure accounting against space that is already reserved on the
  * disk below, so that promising and allocating are synchronous and the bytes will fit.
  *
- * Small files follow each other in one shared segment. A stream that has allocated STREAM_BLOCKS gets
- * a segment of its own, so that a large file written in order lies in order; when a stream ends, the
- * next one goes on behind it. A *span* is a segment that is being filled:
+ * Small files follow each other in one shared segment. A stream that has allocated STREAM_BLOCKS
+ * gets a segment of its own, so that a large file written in order lies in order; when a stream
+ * ends, the next one goes on behind it. A *span* is a segment that is being filled:
  *
  *     0 ......... next ............. reserved ......... limit
  *       allocated      room to allocate        to reserve
@@ -13,8 +13,8 @@
  * 2. The room of all spans together is never below what is promised; so a promise is always kept,
  *    in one piece where its stream has the room, else wherever there is some.
  * 3. A span is announced in `Allocation.created` by the allocation that takes its first block.
- * 4. A span leaves when it is full, or when it has lost its user and its room is not needed; what it
- *    had reserved beyond `next` is given back by the owner of the file.
+ * 4. A span leaves when it is full, or when it has lost its user and its room is not needed; what
+ *    it had reserved beyond `next` is given back by the owner of the file.
  *
  * Nothing here survives the process: a new run begins with new segments.
  */
@@ -127,10 +127,15 @@ export class Allocator {
     return this.#allocateFromMany(user, blocks);
   }
 
-  /** Undoes the newest of the allocations that have not been undone: its blocks are promised again. */
+  /**
+   * Undoes the newest of the allocations that have not been undone: its blocks are promised again.
+   */
   unallocate(allocation: Allocation): void {
     for (const place of allocation.places.toReversed()) {
-      const span = must(this.#bySegment.get(place.segment), 'an open segment is unallocated from');
+      const span = must(
+        this.#bySegment.get(place.segment),
+        'only an open segment gets blocks back',
+      );
       assert(
         span.next === place.segmentBlock + place.count,
         `segment ${place.segment}: unallocated out of order`,
@@ -184,8 +189,9 @@ export class Allocator {
   }
 
   /**
-   * Segments that nothing will be allocated from any more. They are out of this object's hands: call
-   * it only between attempts, when no allocation will be undone, and while nothing is being reserved.
+   * Segments that nothing will be allocated from any more. They are out of this object's hands:
+   * call it only between attempts, when no allocation will be undone, and while nothing is being
+   * reserved.
    */
   takeRetired(): readonly Span[] {
     const retired: OpenSpan[] = [];
@@ -287,7 +293,9 @@ const extension = (span: OpenSpan, limit: number): Reservation => ({
   blocks: Math.min(STEP_BLOCKS, limit - span.reserved),
 });
 
-/** The span to extend if the user has too little room ahead; undefined if not, or if all are done. */
+/**
+ * The span to extend if the user has too little room ahead; undefined if not, or if all are done.
+ */
 function shortOfRoom(user: Chain): OpenSpan | undefined {
   let room = 0;
   for (const span of user.spans) room += roomOf(span);

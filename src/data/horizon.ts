@@ -1,6 +1,7 @@
 /**
- * The history horizon: up to which log position the past is given up. What a transaction at or below
- * it replaced or freed may be destroyed; every position at or above it can still be looked at. Pure.
+ * The history horizon: up to which log position the past is given up. What a transaction at or
+ * below it replaced or freed may be destroyed; every position at or above it can still be looked
+ * at. Pure.
  */
 
 import { seq as seqOf, NO_SEQ, type Seq } from '../model/ids.ts';
@@ -25,8 +26,8 @@ export interface HorizonFacts extends Bounds {
   /** How long the past is kept, in microseconds; 0 none, -1 forever. */
   readonly historyMicros: number;
   /**
-   * First seq of the newest second with a transaction that is at or before `cutoffSecond`; undefined
-   * if there is none. Wanted only for a duration.
+   * First seq of the newest second with a transaction that is at or before `cutoffSecond`;
+   * undefined if there is none. Wanted only for a duration.
    */
   readonly markedSeq: Seq | undefined;
 }

@@ -9,9 +9,9 @@
  * 3. their ranges are punched, adjacent ones together: as before, and punching twice is harmless;
  * 4. the items are deleted and `heldBlocks` lowered, unlogged: done; an index that is rebuilt shows
  *    the items again, and they are punched again, where the segment still exists.
- * A segment that no item owns and no freed range names is removed the same way: first its file, then
- * its item; a file that is gone is fine. Segment blocks are never allocated twice, so nothing that is
- * punched late can hit newer data.
+ * A segment that no item owns and no freed range names is removed the same way: first its file,
+ * then its item; a file that is gone is fine. Segment blocks are never allocated twice, so nothing
+ * that is punched late can hit newer data.
  *
  * Before-images are found by walking the history family, whose keys end with the seq at which the
  * value ended, in bounded pieces: events do not tell the keys of the extents that they replaced.
@@ -48,8 +48,8 @@ export interface ReclaimerOptions {
   /** The horizon that an earlier run had reached; NO_SEQ for none. */
   readonly horizon: Seq;
   /**
-   * Told the new horizon before anything is destroyed up to it, to note it down durably; `forced` when
-   * want of space raised it beyond the policy.
+   * Told the new horizon before anything is destroyed up to it, to note it down durably; `forced`
+   * when want of space raised it beyond the policy.
    */
   readonly advance: (horizon: Seq, forced: boolean) => Promise<void>;
   /** Punched ranges a second, when space is not short; 2,000 unless given. */
@@ -223,7 +223,9 @@ export class Reclaimer {
     items.applyUnlogged(mutations);
   }
 
-  /** Deletes before-images up to the horizon, a piece of the family at a time; true if more is left. */
+  /**
+   * Deletes before-images up to the horizon, a piece of the family at a time; true if more is left.
+   */
   async #pruneHistory(): Promise<boolean> {
     if (this.#historyFrom === undefined && !this.#beginsPass()) return false;
     const from = this.#historyFrom ?? FAMILY.history;

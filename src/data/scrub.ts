@@ -2,9 +2,9 @@
  * The scrub: reads every block that an extent maps or the past holds, compares it with its stored
  * checksum, and compares what segments occupy on the disk with what somebody owns. Changes nothing.
  *
- * It works piece by piece on fresh snapshots, so it never holds up the index, and can go on later from
- * `ScrubReport.next`. A range that was freed and punched while it was read is not reported: whatever
- * looks bad is looked up once more.
+ * It works piece by piece on fresh snapshots, so it never holds up the index, and can go on later
+ * from `ScrubReport.next`. A range that was freed and punched while it was read is not reported:
+ * whatever looks bad is looked up once more.
  */
 
 import type { Clock } from '../io/clock.ts';

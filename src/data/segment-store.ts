@@ -7,8 +7,10 @@
  * Order of events for a block, and what a crash after each step leaves:
  * 1. its segment is created, its name synced, space reserved: a file that nothing knows (swept);
  * 2. `allocate`, `write`: as before, all in memory;
- * 3. written out, `done`: bytes in the file that no durable transaction names (cut off by the sweep);
- * 4. `sync` resolves: the bytes are durable; only now may the log commit a transaction that maps them;
+ * 3. written out, `done`: bytes in the file that no durable transaction names (cut off by the
+ *    sweep);
+ * 4. `sync` resolves: the bytes are durable; only now may the log commit a transaction that maps
+ *    them;
  * 5. the segment is full: what was reserved and not allocated is given back.
  */
 
@@ -43,8 +45,8 @@ export interface SegmentStoreOptions {
   /** Files kept open, beside those being written; 128 unless given. */
   readonly descriptors?: number;
   /**
-   * Bytes that may be written and not durable while nobody waits for them, at least 16 MiB, which is
-   * the default: what a sync waits for at most, and how far writing may run ahead of the disk.
+   * Bytes that may be written and not durable while nobody waits for them, at least 16 MiB, which
+   * is the default: what a sync waits for at most, and how far writing may run ahead of the disk.
    */
   readonly unsyncedLimit?: number;
 }
@@ -107,7 +109,9 @@ export class SegmentStore implements DataStore {
     return this.#writing.queuedBytes;
   }
 
-  /** Bytes reserved on the disk for allocations to come: free, though the disk counts them as used. */
+  /**
+   * Bytes reserved on the disk for allocations to come: free, though the disk counts them as used.
+   */
   get aheadBytes(): number {
     return this.#ahead.bytes;
   }

@@ -1,9 +1,10 @@
 /**
- * One data segment of this run while it is written: its file, the writes queued for it, and how much
- * of what was written is not synced. Owned by the segment store, which decides when to write.
+ * One data segment of this run while it is written: its file, the writes queued for it, and how
+ * much of what was written is not synced. Owned by the segment store, which decides when to write.
  *
- * Order: `add` (in memory) -> `writeBatch` (page cache; buffers given back) -> `datasync` (durable).
- * A crash before the last step may leave any part of the bytes, none of which the durable log names.
+ * Order: `add` (in memory) -> `writeBatch` (page cache; buffers given back) -> `datasync`
+ * (durable). A crash before the last step may leave any part of the bytes, none of which the
+ * durable log names.
  */
 
 import { BLOCK_BYTES, type SegmentNumber } from '../model/ids.ts';
@@ -38,9 +39,9 @@ export class SegmentWriter {
   #waiters: Waiter[] = [];
 
   /**
-   * `acquire` gives the segment's file: asked at the first write, and held until `release`, because a
-   * file closed before its sync may lose the news of a failed write. `synced` is told how many more
-   * bytes became durable.
+   * `acquire` gives the segment's file: asked at the first write, and held until `release`, because
+   * a file closed before its sync may lose the news of a failed write. `synced` is told how many
+   * more bytes became durable.
    */
   constructor(
     segment: SegmentNumber,
@@ -117,7 +118,9 @@ export class SegmentWriter {
     this.#waiters = [];
   }
 
-  /** Cuts off what was reserved and never allocated, and lets go of the file. Call once, settled. */
+  /**
+   * Cuts off what was reserved and never allocated, and lets go of the file. Call once, settled.
+   */
   async release(): Promise<void> {
     if (this.#held === undefined && this.cutAt === undefined) return;
     const { file, release } = await this.#open();

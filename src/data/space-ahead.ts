@@ -1,9 +1,9 @@
 /**
  * Keeps space reserved on the disk ahead of allocation: the allocator's IO half.
  *
- * One loop at a time asks the allocator what it wants and reserves that, step by step; a reservation
- * counts only once the disk below has it. The privileged reserve of the disk is never touched. A
- * crash leaves reserved space that nothing refers to: `sweep.ts` gives it back.
+ * One loop at a time asks the allocator what it wants and reserves that, step by step; a
+ * reservation counts only once the disk below has it. The privileged reserve of the disk is never
+ * touched. A crash leaves reserved space that nothing refers to: `sweep.ts` gives it back.
  */
 
 import { BLOCK_BYTES, type SegmentNumber } from '../model/ids.ts';

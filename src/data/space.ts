@@ -46,7 +46,8 @@ export interface SpaceFigures {
 
 /**
  * What statfs shows. Held blocks count as free, since history gives them back when space is short;
- * `aheadBytes` (reserved on the disk for writes to come) do too. The reserve is free, not available.
+ * `aheadBytes` (reserved on the disk for writes to come) do too. The reserve is free, not
+ * available.
  */
 export function spaceFigures(use: VolumeUse, disk: DiskSpace, aheadBytes: number): SpaceFigures {
   const held = use.heldBlocks + Math.floor(aheadBytes / BLOCK_BYTES);

@@ -5,9 +5,10 @@
  *
  * - A file whose segment the index does not know is deleted: it was made ready and never used, or a
  *   crash came before its first commit.
- * - A known segment is cut after the last block that an extent or the past refers to: what lies behind
- *   was reserved, or written and never committed. That block's own bytes are synced by now.
- * Both can be repeated; a crash between them leaves the rest to the next sweep. Folders of runs stay.
+ * - A known segment is cut after the last block that an extent or the past refers to: what lies
+ *   behind was reserved, or written and never committed. That block's own bytes are synced by now.
+ * Both can be repeated; a crash between them leaves the rest to the next sweep. Folders of runs
+ * stay.
  */
 
 import type { Disk } from '../io/disk.ts';
@@ -93,8 +94,8 @@ async function endOfOwned(snapshot: ItemSnapshot, segment: SegmentNumber): Promi
 }
 
 /**
- * Cuts a segment's file after block `end`; resolves to the bytes that it still occupies. The size is
- * set even where the file is no longer: that gives back what was reserved behind its end.
+ * Cuts a segment's file after block `end`; resolves to the bytes that it still occupies. The size
+ * is set even where the file is no longer: that gives back what was reserved behind its end.
  */
 async function cut(disk: Disk, path: string, end: number): Promise<number> {
   const file = await disk.open(path, 'write');

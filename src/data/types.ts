@@ -20,17 +20,17 @@ export interface DataStore {
   /** The error that broke writing, or undefined. After it every allocation is refused with EIO. */
   readonly failure: Error | undefined;
   /**
-   * Promises `blocks` to writes that are answered before they are placed: a granted block can always
-   * be allocated. Undefined when granted. Synchronous accounting against space that is reserved on
-   * the disk below ahead of use.
+   * Promises `blocks` to writes that are answered before they are placed: a granted block can
+   * always be allocated. Undefined when granted. Synchronous accounting against space that is
+   * reserved on the disk below ahead of use.
    */
   reserve(blocks: number): 'ENOSPC' | 'EIO' | undefined;
   /** Gives back promises that will not be redeemed. */
   unreserve(blocks: number): void;
   /**
    * Undefined when `reserve` of so many blocks would give its final answer at once. Else more space
-   * is being reserved on the disk below (after a burst, or on a full disk): resolves to true when to
-   * ask again, to false when there is none (ENOSPC). Await it where there is time to, because
+   * is being reserved on the disk below (after a burst, or on a full disk): resolves to true when
+   * to ask again, to false when there is none (ENOSPC). Await it where there is time to, because
    * `reserve` alone would refuse what the disk may still have room for.
    */
   ready(blocks: number): Promise<boolean> | undefined;
@@ -53,8 +53,8 @@ export interface DataStore {
   /**
    * Queues bytes (whole blocks) for `place`; they can be read at once, from memory until they are
    * on the disk. `bytes` belongs to the data layer until `done` is called, which also happens when
-   * writing fails. A place whose write is still queued may be written again as a whole, as long as no
-   * transaction names it; any other overlap is a bug.
+   * writing fails. A place whose write is still queued may be written again as a whole, as long as
+   * no transaction names it; any other overlap is a bug.
    */
   write(place: Place, bytes: Buffer, done?: () => void): void;
   /** Bytes queued and not yet handed to the disk. */
@@ -65,8 +65,8 @@ export interface DataStore {
    */
   sync(segments?: ReadonlySet<SegmentNumber>): Promise<void>;
   /**
-   * Reads whole blocks into `into` and verifies their checksums, at once if they are in memory or in
-   * the page cache (returns true), else false: then call `read`. A block whose checksum differs
+   * Reads whole blocks into `into` and verifies their checksums, at once if they are in memory or
+   * in the page cache (returns true), else false: then call `read`. A block whose checksum differs
    * makes it throw `DamagedBlock`. Queued bytes are not verified: they never left memory.
    */
   readNow(place: Place, into: Buffer, checksums: Checksums): boolean;

@@ -3,12 +3,13 @@
  * segments and the answer to "did writing fail".
  *
  * A segment's queue goes out when it holds WRITE_BYTES, when it is GATHER_MS old, or at once when
- * somebody waits for it; so one-block files leave in large writes. Every FLUSH_BYTES that were written
- * are synced in the background, and no more than `unsyncedLimit` bytes are written and not durable
- * (what exceeds it stays queued, where the engine bounds it), so that a sync finds little to wait for.
+ * somebody waits for it; so one-block files leave in large writes. Every FLUSH_BYTES that were
+ * written are synced in the background, and no more than `unsyncedLimit` bytes are written and not
+ * durable (what exceeds it stays queued, where the engine bounds it), so that a sync finds little
+ * to wait for.
  *
- * Broken stays broken: after a failed write or sync nothing is known about what reached the disk, so
- * all queued buffers are given back, and every later sync fails with the same error.
+ * Broken stays broken: after a failed write or sync nothing is known about what reached the disk,
+ * so all queued buffers are given back, and every later sync fails with the same error.
  */
 
 import type { Clock } from '../io/clock.ts';
@@ -25,7 +26,9 @@ const WRITE_BYTES = 1024 * 1024;
 const GATHER_MS = 10;
 /** Written bytes that start a sync in the background: 8 MiB. */
 const FLUSH_BYTES = 8 * 1024 * 1024;
-/** Writes under way at one time: the other threads of libuv's four stay free for reads and syncs. */
+/**
+ * Writes under way at one time: the other threads of libuv's four stay free for reads and syncs.
+ */
 const MAX_WRITING = 2;
 
 export interface WriteBehindOptions {

@@ -2,11 +2,11 @@
  * The writes to one data segment that have not reached the disk: in memory only, the callers'
  * buffers themselves, never copies. Pure.
  *
- * A write is waiting until `take` puts it in flight, and in flight until `settle`; both are found by
- * `find`, so that queued bytes can be read. Waiting writes are sorted by block and do not overlap.
- * One batch is in flight at a time, so a place rewritten meanwhile (which only happens to blocks that
- * no transaction names yet) ends with its newest bytes. A crash loses what stands here, and nothing
- * in the durable log points at it.
+ * A write is waiting until `take` puts it in flight, and in flight until `settle`; both are found
+ * by `find`, so that queued bytes can be read. Waiting writes are sorted by block and do not
+ * overlap. One batch is in flight at a time, so a place rewritten meanwhile (which only happens to
+ * blocks that no transaction names yet) ends with its newest bytes. A crash loses what stands here,
+ * and nothing in the durable log points at it.
  */
 
 import { assert } from '../model/assert.ts';
@@ -72,7 +72,9 @@ export class WriteQueue {
     return bytes.length;
   }
 
-  /** Puts the lowest waiting writes that are consecutive in flight. Nothing may be in flight yet. */
+  /**
+   * Puts the lowest waiting writes that are consecutive in flight. Nothing may be in flight yet.
+   */
   take(): WriteBatch {
     assert(this.#inFlight.length === 0, 'one batch at a time is in flight');
     const waiting = this.#waiting;

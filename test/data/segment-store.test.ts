@@ -61,7 +61,7 @@ test('each of the syncs is needed for that', async () => {
   }
 });
 
-test('sync writes before it syncs, and the name of a segment is durable before its use', async () => {
+test('sync writes, then syncs; the name of a segment is durable before its use', async () => {
   const calls: DiskCall[] = [];
   const disk = await simDisk(1, {
     faults: (call) => {

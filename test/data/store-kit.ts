@@ -1,4 +1,7 @@
-/** What the tests of the segment store share: stores on simulated disks, and blocks that tell who they are. */
+/**
+ * What the tests of the segment store share: stores on simulated disks, and blocks that tell who
+ * they are.
+ */
 
 import { checksumBlocks, packedChecksum } from '../../src/data/checksum.ts';
 import { SegmentStore, type SegmentStoreOptions } from '../../src/data/segment-store.ts';

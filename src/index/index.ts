@@ -57,7 +57,7 @@ import { Store, type AvailableBytes } from './store.ts';
 import { decodeValue } from './values.ts';
 import { Windows } from './windows.ts';
 
-export { IndexCorrupt, IndexUnusable } from './store.ts';
+export { IndexCorrupt, IndexUnusable } from './errors.ts';
 export type { IndexSnapshot } from './snapshot.ts';
 
 const DEFAULT_CACHE_ITEMS = 65_536;

@@ -15,6 +15,7 @@
 import { Level } from 'level';
 import { assert } from '../model/assert.ts';
 import { NO_SEQ, type Seq } from '../model/ids.ts';
+import { IndexCorrupt, IndexUnusable } from './errors.ts';
 import { Miss } from './items.ts';
 import { decodeNumber, encodeNumber, FAMILY, INDEX_SCHEMA } from './keys.ts';
 
@@ -47,22 +48,6 @@ interface Destroyer {
 
 type Database = Level<string, Buffer>;
 export type StoreSnapshot = ReturnType<Database['snapshot']>;
-
-/** Why an index cannot be used: it has to be rebuilt from the log, or ('locked') waited for. */
-export class IndexUnusable extends Error {
-  override readonly name = 'IndexUnusable';
-  readonly reason: 'schema' | 'corrupt' | 'locked' | 'unreadable';
-
-  constructor(reason: IndexUnusable['reason'], message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
-}
-
-/** LevelDB could not read what it had stored: the index is to be rebuilt. */
-export class IndexCorrupt extends Error {
-  override readonly name = 'IndexCorrupt';
-}
 
 /** One batch under construction: mutations become durable together with the applied seq. */
 export interface StoreBatch {

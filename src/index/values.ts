@@ -10,6 +10,7 @@ import avro from 'avsc';
 import { assert, must } from '../model/assert.ts';
 import { asByteString, type ByteString, type Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
+import { IndexCorrupt } from './errors.ts';
 import type { Item, ItemTypes } from './items.ts';
 import { decodeNumber, FAMILY, type Family } from './keys.ts';
 
@@ -242,12 +243,19 @@ export function encodeValue(key: string, value: Item): Buffer {
   return end >= 0 ? scratch.subarray(0, end) : type.toBuffer(value);
 }
 
-/** The value whose bytes stand under `key`. Throws if they are not a whole value. */
+/** The value whose bytes stand under `key`. Throws `IndexCorrupt` if they are not a whole value. */
 export function decodeValue(key: string, stored: Buffer): Item {
-  if (key.charCodeAt(0) === HISTORY_CODE) return decodeHistory(key, stored);
+  const isHistory = key.charCodeAt(0) === HISTORY_CODE;
   const { type, plain: toPlain } = codecOf(key);
-  return toPlain(type.fromBuffer(stored) as Item, key);
+  try {
+    return toPlain(type.fromBuffer(stored) as Item, isHistory ? keptKey(key) : key);
+  } catch (cause) {
+    throw new IndexCorrupt(`the value of ${JSON.stringify(key)} cannot be read`, { cause });
+  }
 }
+
+/** The key of the item whose value a history key keeps. */
+const keptKey = (historyKey: string): string => historyKey.slice(1, -9);
 
 /** Offset after the value of `family` that starts at `start`. Throws where the bytes end before. */
 export function valueEnd(family: Exclude<Family, 'history'>, bytes: Buffer, start: number): number {
@@ -255,10 +263,4 @@ export function valueEnd(family: Exclude<Family, 'history'>, bytes: Buffer, star
   const { offset } = codecOf(FAMILY[family]).type.decode(bytes, start);
   assert(offset > start, `a value of ${family} is cut off`);
   return offset;
-}
-
-/** History: the item's key stands between the prefix and NUL plus seq. */
-function decodeHistory(key: string, stored: Buffer): Item {
-  const { type, plain: toPlain } = codecOf(key);
-  return toPlain(type.fromBuffer(stored) as Item, key.slice(1, -9));
 }

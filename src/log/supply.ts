@@ -13,7 +13,7 @@
 import type { Clock } from '../io/clock.ts';
 import type { Disk, File } from '../io/disk.ts';
 import type { SegmentHeader } from './container.ts';
-import { ActiveSegment, createUnnamed, nameSegment, removeUnnamed } from './active-segment.ts';
+import { createUnnamed, nameSegment, removeUnnamed, type ActiveSegment } from './active-segment.ts';
 
 const MIB = 1024 * 1024;
 

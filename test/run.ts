@@ -1,6 +1,6 @@
 /**
- * `npm test`: the checks (types, lint, format, dead code), then every `*.test.ts` in a process of its
- * own, two at a time, and last the true totals on a line of their own: `N passed, N failed`.
+ * `npm test`: the checks (types, lint, format, dead code), then every `*.test.ts` in a process of
+ * its own, two at a time, and last the true totals on a line of their own: `N passed, N failed`.
  *
  *   npm test -- [PATTERN]     only the checks and files whose name matches (regular expression)
  *

@@ -1,11 +1,11 @@
 /**
- * The background daemon's entry: started by `mount` (`daemon/launch.ts`) with its order as argument.
- * It reports progress, then `ready` or `failed`, over the IPC pipe, and serves until it is told to
- * stop (SIGTERM, SIGINT), or its last mount is gone.
+ * The background daemon's entry: started by `mount` (`daemon/launch.ts`) with its order as
+ * argument. It reports progress, then `ready` or `failed`, over the IPC pipe, and serves until it
+ * is told to stop (SIGTERM, SIGINT), or its last mount is gone.
  *
- * A bug (uncaught error) ends it at once without a commit, since what is in memory cannot be trusted
- * any more; the log on disk is whole up to the last commit, and the mounts are taken away so that
- * their users see an error rather than wait.
+ * A bug (uncaught error) ends it at once without a commit, since what is in memory cannot be
+ * trusted any more; the log on disk is whole up to the last commit, and the mounts are taken away
+ * so that their users see an error rather than wait.
  */
 
 import { spawn } from 'node:child_process';

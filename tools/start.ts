@@ -1,6 +1,6 @@
 /**
- * `npm start`: the main job. Creates a volume in ./volume if there is none, mounts it at ./mnt in the
- * foreground, says what to try, and commits and unmounts on Ctrl-C.
+ * `npm start`: the main job. Creates a volume in ./volume if there is none, mounts it at ./mnt in
+ * the foreground, says what to try, and commits and unmounts on Ctrl-C.
  */
 
 import { existsSync } from 'node:fs';
@@ -47,7 +47,9 @@ function showWhatToTry(): void {
   say('\nCtrl-C commits and unmounts.');
 }
 
-/** Ends on the first Ctrl-C; a second one while that goes on is taken for impatience, and ignored. */
+/**
+ * Ends on the first Ctrl-C; a second one while that goes on is taken for impatience, and ignored.
+ */
 function stopOnSignal(serving: Serving): void {
   let isStopping = false;
   const stop = (): void => {

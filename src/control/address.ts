@@ -1,6 +1,6 @@
 /**
- * The address of a volume's control socket. A unix socket's path holds at most 107 bytes, volumes may
- * lie deeper: then the socket is named through an open descriptor of the volume's directory.
+ * The address of a volume's control socket. A unix socket's path holds at most 107 bytes, volumes
+ * may lie deeper: then the socket is named through an open descriptor of the volume's directory.
  */
 
 import type { FileHandle } from 'node:fs/promises';

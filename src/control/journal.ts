@@ -1,8 +1,8 @@
 /**
  * The daemon's log, VOLUME/daemon.log: one JSON object a line, written synchronously, so that the
  * last line before a crash is there. At MAX_BYTES it becomes daemon.log.1, in the place of an older
- * one, and a new one begins. A line that cannot be written is dropped: a full disk must not stop the
- * daemon for the sake of its diary.
+ * one, and a new one begins. A line that cannot be written is dropped: a full disk must not stop
+ * the daemon for the sake of its diary.
  */
 
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';

@@ -2,10 +2,10 @@
  * The control socket's server: HTTP on VOLUME/control.sock. It owns the socket file.
  *
  * Order of events: whoever calls `startServer` holds the volume's lock, so a socket file that is
- * there already belongs to a dead daemon and is removed; then bind, then open to all (mode 0666): each
- * route checks the peer's credentials, which the kernel vouches for. A crash leaves the socket file;
- * connecting to it is refused by the kernel, and the next daemon removes it. Closing waits for the
- * answers under way and removes the file.
+ * there already belongs to a dead daemon and is removed; then bind, then open to all (mode 0666):
+ * each route checks the peer's credentials, which the kernel vouches for. A crash leaves the socket
+ * file; connecting to it is refused by the kernel, and the next daemon removes it. Closing waits
+ * for the answers under way and removes the file.
  */
 
 import { chmod, rm } from 'node:fs/promises';
@@ -126,7 +126,7 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Sends progress as it comes, then the result; a reader that is too slow loses progress lines only. */
+/** Sends progress as it comes, then the result; too slow a reader loses progress lines only. */
 async function streamWork(
   response: ServerResponse,
   run: (onProgress: OnProgress) => Promise<unknown>,

@@ -1,6 +1,7 @@
 /**
- * The logging port. The daemon's adapter (pino, `control/journal.ts`) writes VOLUME/daemon.log; tests
- * pass `silent`. Messages name the inode and seq first; fields hold what a machine may look for.
+ * The logging port. The daemon's adapter (pino, `control/journal.ts`) writes VOLUME/daemon.log;
+ * tests pass `silent`. Messages name the inode and seq first; fields hold what a machine may look
+ * for.
  */
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

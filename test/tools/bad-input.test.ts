@@ -1,6 +1,6 @@
 /**
- * Bad input to the command: each is one clear line and exit 1, and leaves everything as it was. What
- * needs another user or a missing /dev/fuse runs in a namespace of its own (unshare, setpriv).
+ * Bad input to the command: each is one clear line and exit 1, and leaves everything as it was.
+ * What needs another user or a missing /dev/fuse runs in a namespace of its own (unshare, setpriv).
  */
 
 import { execFile } from 'node:child_process';
@@ -56,8 +56,8 @@ test.after.each(async ({ dir, mountPoint }) => {
 });
 
 /**
- * Names and contents of all files below `dir`, but for the daemon's diary, and for the index: that is
- * a cache, and LevelDB writes files of its own at every open.
+ * Names and contents of all files below `dir`, but for the daemon's diary, and for the index: that
+ * is a cache, and LevelDB writes files of its own at every open.
  */
 async function contentsOf(dir: string): Promise<string> {
   const names = await readdir(dir, { recursive: true, withFileTypes: true });

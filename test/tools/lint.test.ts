@@ -1,4 +1,6 @@
-/** The layers of the architecture are held by lint: each forbidden import is tried, and must fail. */
+/**
+ * The layers of the architecture are held by lint: each forbidden import is tried, and must fail.
+ */
 
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';

@@ -1,4 +1,6 @@
-/** `ledgerfs checkpoint VOLUME`: write the whole state beside the log, so that rebuilds start there. */
+/**
+ * `ledgerfs checkpoint VOLUME`: write the whole state beside the log, so that rebuilds start there.
+ */
 
 import type { Command } from 'commander';
 import { printJson, printLine } from '../console/print.ts';

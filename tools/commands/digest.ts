@@ -1,4 +1,6 @@
-/** `ledgerfs digest VOLUME`: a hash of the whole state, equal wherever the same log was replayed. */
+/**
+ * `ledgerfs digest VOLUME`: a hash of the whole state, equal wherever the same log was replayed.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** `ledgerfs fsck VOLUME`: compare the indexes with the log, item by item; `--rebuild` replaces them. */
+/**
+ * `ledgerfs fsck VOLUME`: compare the indexes with the log, item by item; `--rebuild` replaces
+ * them.
+ */
 
 import type { Command } from 'commander';
 import { CommandFailure, UsageFailure } from '../console/failure.ts';

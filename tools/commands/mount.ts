@@ -1,6 +1,6 @@
 /**
- * `ledgerfs mount VOLUME MOUNTPOINT`: asks the daemon that serves the volume to add a mount, or starts
- * one. Returns when the mount is usable.
+ * `ledgerfs mount VOLUME MOUNTPOINT`: asks the daemon that serves the volume to add a mount, or
+ * starts one. Returns when the mount is usable.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';

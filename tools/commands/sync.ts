@@ -1,4 +1,6 @@
-/** `ledgerfs sync PATH`: commit everything answered so far (sync(2) never reaches a FUSE daemon). */
+/**
+ * `ledgerfs sync PATH`: commit everything answered so far (sync(2) never reaches a FUSE daemon).
+ */
 
 import type { Command } from 'commander';
 import { printJson } from '../console/print.ts';

@@ -1,4 +1,7 @@
-/** `ledgerfs trim VOLUME --before SEQ|TIME`: drop the log before a position, as far as nothing needs it. */
+/**
+ * `ledgerfs trim VOLUME --before SEQ|TIME`: drop the log before a position, as far as nothing needs
+ * it.
+ */
 
 import type { Command } from 'commander';
 import { systemClock } from '../../src/io/system-clock.ts';

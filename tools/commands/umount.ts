@@ -1,6 +1,6 @@
 /**
- * `ledgerfs umount MOUNTPOINT`: the daemon commits and unmounts, and ends with its last mount. A mount
- * whose daemon is dead is taken away by umount(8).
+ * `ledgerfs umount MOUNTPOINT`: the daemon commits and unmounts, and ends with its last mount. A
+ * mount whose daemon is dead is taken away by umount(8).
  */
 
 import { execFile } from 'node:child_process';

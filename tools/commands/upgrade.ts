@@ -1,4 +1,6 @@
-/** `ledgerfs upgrade VOLUME`: raise the volume's format to this program's. Logged, and never undone. */
+/**
+ * `ledgerfs upgrade VOLUME`: raise the volume's format to this program's. Logged, and never undone.
+ */
 
 import type { Command } from 'commander';
 import { printJson, printLine } from '../console/print.ts';

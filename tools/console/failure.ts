@@ -1,6 +1,6 @@
 /**
- * How failures are said: one line, `ledgerfs: COMMAND: what failed: why (ERRNO NAME)`, exit 1; for a
- * wrong use of the command line `ledgerfs: COMMAND: what is wrong`, exit 64.
+ * How failures are said: one line, `ledgerfs: COMMAND: what failed: why (ERRNO NAME)`, exit 1; for
+ * a wrong use of the command line `ledgerfs: COMMAND: what is wrong`, exit 64.
  */
 
 import { constants } from 'node:os';

@@ -67,9 +67,9 @@ const isTime = (value: unknown): value is Time =>
   typeof value === 'object' && value !== null && 'sec' in value && 'nsec' in value;
 
 /**
- * A transaction as a JSON value: names as in `names.ts`, times of the transaction in ISO 8601, sizes
- * in bytes (a number, or a string where a double cannot hold it), 64-bit values of users as strings,
- * bytes as `{ base64 }`.
+ * A transaction as a JSON value: names as in `names.ts`, times of the transaction in ISO 8601,
+ * sizes in bytes (a number, or a string where a double cannot hold it), 64-bit values of users as
+ * strings, bytes as `{ base64 }`.
  */
 export function transactionJson(tx: Transaction): object {
   return {

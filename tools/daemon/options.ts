@@ -19,7 +19,9 @@ function commitMs(value: string): number {
   return Math.max(1, Math.round(seconds * 1000));
 }
 
-/** Parses the values of all `-o`. A later option wins over an earlier one. Throws `UsageFailure`. */
+/**
+ * Parses the values of all `-o`. A later option wins over an earlier one. Throws `UsageFailure`.
+ */
 export function parseMountOptions(values: readonly string[]): MountOptions {
   const options = values.flatMap((value) => value.split(',')).filter((option) => option !== '');
   const commits = options.filter((option) => option.startsWith('commit='));

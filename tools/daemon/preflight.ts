@@ -1,4 +1,6 @@
-/** What is checked before a daemon is started, so that a failure has one clear line and no traces. */
+/**
+ * What is checked before a daemon is started, so that a failure has one clear line and no traces.
+ */
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';

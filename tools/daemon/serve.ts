@@ -2,9 +2,9 @@
  * Serving a volume in this process, from open to close: the background daemon, `mount -f` and
  * `npm start` are this with different callers.
  *
- * Order of events: open the volume (takes its lock, recovers, may rebuild the index); open the journal
- * (only now, so that nothing is ever written into a folder that is not a volume); bind the control
- * socket; mount. A failure on the way undoes what was done before it.
+ * Order of events: open the volume (takes its lock, recovers, may rebuild the index); open the
+ * journal (only now, so that nothing is ever written into a folder that is not a volume); bind the
+ * control socket; mount. A failure on the way undoes what was done before it.
  */
 
 import { statSync } from 'node:fs';

@@ -1,12 +1,12 @@
 /**
- * The daemon of one volume: the mounts that show it and its orderly end. It owns the open volume and
- * the mount sessions.
+ * The daemon of one volume: the mounts that show it and its orderly end. It owns the open volume
+ * and the mount sessions.
  *
  * Order of events of an end (asked for by a signal, by the last `umount`, or because the last mount
  * was taken away from outside): no new mounts are taken; all answered changes are committed; each
  * mount is taken away, lazily where it is busy; the volume is closed, which commits what came
- * meanwhile and releases its lock; `ended` resolves. A crash in between leaves at worst stale mounts,
- * which the next mount removes, and an unclean volume, which the next open recovers.
+ * meanwhile and releases its lock; `ended` resolves. A crash in between leaves at worst stale
+ * mounts, which the next mount removes, and an unclean volume, which the next open recovers.
  */
 
 import type { ControlledDaemon } from '../../src/control/routes.ts';

@@ -7,7 +7,9 @@ export interface MountUser {
   readonly command: string;
 }
 
-/** Where the links of a process lead. They are read, never followed: our own mount may not answer. */
+/**
+ * Where the links of a process lead. They are read, never followed: our own mount may not answer.
+ */
 async function linksOf(pid: string): Promise<string[]> {
   const base = `/proc/${pid}`;
   const fds = await readdir(`${base}/fd`).catch(() => []);

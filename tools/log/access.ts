@@ -1,7 +1,7 @@
 /**
- * Reading a volume's log without its lock: what is durable, and nothing behind it. With a daemon, its
- * word bounds the reading (asked before the files are opened, so that they hold at least that); with
- * none, the last sealed commit does.
+ * Reading a volume's log without its lock: what is durable, and nothing behind it. With a daemon,
+ * its word bounds the reading (asked before the files are opened, so that they hold at least that);
+ * with none, the last sealed commit does.
  */
 
 import { connect } from '../../src/control/client.ts';

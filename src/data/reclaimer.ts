@@ -9,9 +9,10 @@
  * 3. their ranges are punched, adjacent ones together: as before, and punching twice is harmless;
  * 4. the items are deleted and `heldBlocks` lowered, unlogged: done; an index that is rebuilt shows
  *    the items again, and they are punched again, where the segment still exists.
- * A segment that no item owns and no freed range names is removed the same way: first its file,
- * then its item; a file that is gone is fine. Segment blocks are never allocated twice, so nothing
- * that is punched late can hit newer data.
+ * The file of a segment that no item owns and no freed range names is removed; removing it twice is
+ * harmless too. Its `segment` and `checksum` items stay: digest and fsck cover them, and must not
+ * tell how far reclaiming has come. Segment blocks are never allocated twice, so nothing that is
+ * punched late can hit newer data.
  *
  * Before-images are found by walking the history family, whose keys end with the seq at which the
  * value ended, in bounded pieces: events do not tell the keys of the extents that they replaced.
@@ -20,7 +21,7 @@
 import type { Clock } from '../io/clock.ts';
 import type { DiskSpace } from '../io/disk.ts';
 import type { FreedItem, Mutation, TimeMarkItem } from '../index/items.ts';
-import { decodeNumber, FAMILY, freedKey, segmentKey, timeMarkKey } from '../index/keys.ts';
+import { decodeNumber, FAMILY, freedKey, timeMarkKey } from '../index/keys.ts';
 import { BLOCK_BYTES, NO_SEQ, segmentNumber, seq as seqOf } from '../model/ids.ts';
 import type { SegmentNumber, Seq } from '../model/ids.ts';
 import { cutoffSecond, lastExpendable, policyHorizon, type Bounds } from './horizon.ts';
@@ -267,12 +268,7 @@ export class Reclaimer {
   async #removeEmptied(): Promise<boolean> {
     if (this.#emptied.size === 0) return false;
     const dead = await withSnapshot(this.#options.items, (snapshot) => this.#dead(snapshot));
-    for (const segment of dead) {
-      await this.#options.files.remove(segment);
-      // Its checksums stay: the digest covers them, and must not tell how far reclaiming has come.
-      const gone: Mutation = { family: 'segment', key: segmentKey(segment), value: undefined };
-      this.#options.items.applyUnlogged([gone]);
-    }
+    for (const segment of dead) await this.#options.files.remove(segment);
     return dead.length > 0;
   }
 

@@ -216,12 +216,3 @@ export const TRANSACTION_SCHEMA: Schema = {
 
 /** TRANSACTION_SCHEMA as it stands in the headers of log segments. */
 export const TRANSACTION_SCHEMA_JSON: string = JSON.stringify(TRANSACTION_SCHEMA);
-
-/**
- * The schema of a container of single events (checkpoints): a record of one field, `events`, of the
- * same union.
- */
-export const EVENTS_SCHEMA: Schema = {
-  ...(defineOnce(record('Events', { events: list(EVENTS) }), new Set()) as SchemaObject),
-  namespace: NAMESPACE,
-};

@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeTransactions } from '../../src/log/codec.ts';
-import { FileLogStore } from '../../src/log/file-store.ts';
 import { FORMAT_VERSION } from '../../src/log/schema.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { seq } from '../../src/model/ids.ts';
 import type { Transaction } from '../../src/model/transaction.ts';
 import { parseTransactions } from '../fixtures/log/json.ts';
+import { makeGoldenLog } from '../fixtures/log/make.ts';
 import { openWriter, unsealed } from './samples.ts';
 import { bytesIn, cleanAt, openLog, optionsFor, segmentsIn, withDir } from './volumes.ts';
 
@@ -62,19 +62,12 @@ for (const format of formats) {
 
 test('the current format writes the golden bytes', () =>
   withDir(async (dir) => {
-    const format = `v${FORMAT_VERSION}`;
-    const { store, last } = await FileLogStore.create(optionsFor(dir));
-    const writer = openWriter(store, last);
-    for (const tx of expectedOf(format)) {
-      writer.append(unsealed(tx), false);
-      if (tx.seal !== undefined) await writer.commit();
-    }
-    await writer.close();
-    await store.close();
+    await makeGoldenLog(dir);
+    const golden = join(FIXTURES, `v${FORMAT_VERSION}`);
     const names = await segmentsIn(dir);
-    assert.equal(names, await segmentsIn(join(FIXTURES, format)));
-    for (const name of names) {
-      assert.equal(await bytesIn(dir, name), await bytesIn(join(FIXTURES, format), name));
+    assert.equal(names, await segmentsIn(golden));
+    for (const name of [...names, 'transactions.jsonl']) {
+      assert.equal(await bytesIn(dir, name), await bytesIn(golden, name));
     }
   }));
 

@@ -43,6 +43,8 @@ export interface SessionOptions {
   readonly entryTimeoutMs?: number | undefined;
   /** How long the kernel may keep attributes, in milliseconds; 1000 unless said. */
   readonly attrTimeoutMs?: number | undefined;
+  /** How the descriptor is watched; what works on this machine unless said. */
+  readonly watcher?: Watcher | undefined;
   readonly log: LogFunction;
   /** The mount ended, and not by `unmount`. */
   readonly onUnmounted: (reason: string) => void;
@@ -153,7 +155,7 @@ export async function startSession(options: SessionOptions): Promise<Session> {
   if (ownMountAt(mountPoint, fsType) !== undefined) {
     throw new MountError('EBUSY', `${mountPoint} is mounted already`);
   }
-  const watcher = await chooseWatcher();
+  const watcher = options.watcher ?? (await chooseWatcher());
   const fd = openDevice();
   const { source, mountOptions = [] } = options;
   try {

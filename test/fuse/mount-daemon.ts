@@ -5,15 +5,17 @@
 
 import { createInterface } from 'node:readline';
 import { startSession } from '../../src/fuse/session.ts';
+import { pipeWatcher } from '../../src/io/watcher.ts';
 import { asByteString, ROOT_INO, type Ino } from '../../src/model/ids.ts';
 import { isRefusal } from '../../src/model/errno.ts';
 import { sizeOf } from '../../src/model/size.ts';
 import { MemoryFilesystem } from './memory-filesystem.ts';
 
 const [mountPoint = '', settings = '{}'] = process.argv.slice(2);
-const { lazy, slowReadMs, ...options } = JSON.parse(settings) as {
+const { lazy, slowReadMs, pipe, ...options } = JSON.parse(settings) as {
   lazy?: boolean;
   slowReadMs?: number;
+  pipe?: boolean;
 };
 const filesystem = new MemoryFilesystem();
 filesystem.isLazy = lazy === true;
@@ -26,6 +28,7 @@ const session = await startSession({
   mountPoint,
   source: 'memory',
   ...options,
+  watcher: pipe === true ? pipeWatcher : undefined,
   log: (level, message, fields) => say({ log: level, message, ...fields }),
   onUnmounted: (reason) => {
     say({ unmounted: reason });

@@ -39,6 +39,8 @@ export interface MountSettings {
   readonly lazy?: boolean;
   /** How long reads of "slow*" wait; -1 is forever. */
   readonly slowReadMs?: number;
+  /** The fallback watches the descriptor. */
+  readonly pipe?: boolean;
 }
 
 /** Runs a program; resolves to its output, rejects with its stderr on failure or after a minute. */

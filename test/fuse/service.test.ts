@@ -67,6 +67,20 @@ service('what the kernel did not take was not granted', () => {
   assert.is(mount.serving.directories.size, 0);
 });
 
+service('an open that nobody took leaves no claim on the pages that the kernel holds', () => {
+  const { transport, ask, create } = make();
+  const nodeid = Number(create('f').body.readBigUInt64LE(0));
+  const keepsCache = (): boolean => (ask(OPCODE.OPEN, nodeid, 0, 0).body.readUInt32LE(8) & 2) !== 0;
+  assert.ok(keepsCache(), 'the create has recorded the state');
+  const set = ask(OPCODE.SETATTR, nodeid, 8, 0, 0n, 5n, 0n, 0n, 0n, 0n, 0n, 0n, 0n, 0n);
+  assert.is(set.errno, 0);
+  transport.isTaken = false;
+  assert.not(keepsCache());
+  transport.isTaken = true;
+  assert.not(keepsCache(), 'pages of an older state would be kept');
+  assert.ok(keepsCache());
+});
+
 service('a lookup that nobody took does not keep an orphan', () => {
   const { transport, filesystem, ask, create } = make();
   const made = create('f');

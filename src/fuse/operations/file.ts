@@ -63,16 +63,22 @@ function openFlags(serving: Serving, ino: Ino, flags: number): number {
   return noFlush | (keepsPages(serving, ino) ? FOPEN_KEEP_CACHE : 0);
 }
 
-function closeUntaken(serving: Serving, fh: number): void {
+function closeHandle(serving: Serving, fh: number): void {
   const file = serving.files.remove(fh);
   if (file !== undefined) serving.filesystem.close(file);
+}
+
+/** Nobody took the reply to an open; so the kernel did not drop its pages either. */
+function undoOpen(serving: Serving, fh: number, ino: Ino): void {
+  serving.pages.forget(ino);
+  closeHandle(serving, fh);
 }
 
 function sendOpen(serving: Serving, unique: number, file: OpenFile, flags: number): void {
   const fh = serving.files.add(file);
   const replyFlags = openFlags(serving, file.ino, flags);
   const bytes = putOpen(serving.reply.words, BODY, fh, replyFlags);
-  if (!sendBody(serving, unique, bytes)) closeUntaken(serving, fh);
+  if (!sendBody(serving, unique, bytes)) undoOpen(serving, fh, file.ino);
 }
 
 /** Opens; a truncating open by one who may not keep set-id bits clears them first. */
@@ -110,7 +116,7 @@ function sendCreated(serving: Serving, unique: number, created: Created, flags: 
   const entryBytes = putEntry(words, BODY, inode, serving.valid);
   const bytes = entryBytes + putOpen(words, BODY + entryBytes, fh, replyFlags);
   if (sendBody(serving, unique, bytes)) return serving.lookups.add(inode.ino);
-  closeUntaken(serving, fh);
+  undoOpen(serving, fh, inode.ino);
   return notGranted(serving, inode.ino);
 }
 
@@ -230,7 +236,7 @@ export const fsync: Operation = {
 export const release: Operation = {
   structBytes: RELEASE_IN.bytes,
   run(serving, request) {
-    closeUntaken(serving, request.u64(RELEASE_IN.fh));
+    closeHandle(serving, request.u64(RELEASE_IN.fh));
     sendEmpty(serving, request.unique);
   },
 };

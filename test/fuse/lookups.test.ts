@@ -46,6 +46,15 @@ lookups('a million inodes in 32 MB, and small again after they are forgotten', (
   assert.ok(table.memoryBytes < 100_000);
 });
 
+lookups('inode numbers at any stride cost the same memory', () => {
+  for (const stride of [256, 1024, 65536, 2 ** 32]) {
+    const table = new Lookups();
+    for (let i = 0; i < 100_000; i++) table.add(ino(1024 + i * stride));
+    assert.ok(table.memoryBytes <= 6_300_000, `stride ${stride}: ${table.memoryBytes} bytes`);
+    assert.is(table.size, 100_000);
+  }
+});
+
 lookups('counts beyond 32 bits', () => {
   const table = new Lookups();
   const n = ino(5000);

@@ -4,7 +4,7 @@
  * on the machine, named, counted as a failure and removed.
  */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runToEnd } from './child.ts';
@@ -59,6 +59,8 @@ async function limitOf(path: string): Promise<number> {
 export async function runTestFile(root: string, file: string): Promise<Outcome> {
   const limitSeconds = await limitOf(join(root, file));
   const scratch = await mkdtemp(join(tmpdir(), 'ledgerfs-test-'));
+  // Tests act as other users too, who must reach what is theirs.
+  await chmod(scratch, 0o755);
   const env = { ...process.env, TMPDIR: scratch, LEDGERFS_TEST_SCRATCH: scratch, NO_COLOR: '1' };
   const exit = await runToEnd([process.execPath, '--import', 'tsx', file], {
     cwd: root,

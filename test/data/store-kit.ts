@@ -41,8 +41,10 @@ export const openStore = (
 /** Blocks full of a number each. */
 export function blocks(count: number, first: number): Buffer {
   const bytes = Buffer.alloc(count * BLOCK_BYTES);
-  for (let i = 0; i < bytes.length; i += 4) {
-    bytes.writeUInt32LE(first + Math.floor(i / BLOCK_BYTES), i);
+  const number = Buffer.alloc(4);
+  for (let i = 0; i < count; i++) {
+    number.writeUInt32LE(first + i);
+    bytes.fill(number, i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
   }
   return bytes;
 }

@@ -258,21 +258,32 @@ const headerFor = (fsid: string, firstSeq: Seq, seal: Buffer): SegmentHeader => 
 
 /**
  * The segment to append to: after a clean stop the newest one, if it is of this program's format;
- * else a new one.
+ * else a new one, which takes the place of an empty one of the same name.
  */
 async function activeAfter(
   options: OpenFileLogOptions,
-  { recovered, segments, header, endBytes }: RecoveredLog,
+  { recovered, segments, empty, header, endBytes }: RecoveredLog,
   last: LogEnd,
 ): Promise<ActiveSegment> {
   const newest = segments.at(-1);
   const isOurs = header?.schema === TRANSACTION_SCHEMA_JSON && header.format === FORMAT_VERSION;
-  if (!recovered.clean || newest === undefined || !isOurs) {
-    return bearSegment(options, headerFor(options.fsid, seq(last.seq + 1), last.seal));
+  if (!recovered.clean || empty.length > 0 || newest === undefined || !isOurs) {
+    const born = await bearSegment(options, headerFor(options.fsid, seq(last.seq + 1), last.seal));
+    await removeSegments(
+      options,
+      empty.filter((firstSeq) => firstSeq !== born.firstSeq),
+    );
+    return born;
   }
   const { file } = await openSegment(options, newest, 'write');
   const { sync } = header;
   return new ActiveSegment({ firstSeq: newest, file, sync, end: endBytes, seal: last.seal });
+}
+
+async function removeSegments(place: LogPlace, segments: readonly Seq[]): Promise<void> {
+  if (segments.length === 0) return;
+  for (const firstSeq of segments) await place.disk.unlink(segmentPath(place, firstSeq));
+  await place.disk.syncDir(place.dir);
 }
 
 const withLast = (segments: readonly Seq[], last: Seq): Seq[] =>

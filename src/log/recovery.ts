@@ -2,8 +2,8 @@
  * Opening a log: finds its last sealed commit, tells a torn tail from corruption, and makes what is
  * kept fit to build on. Order of events, and what a crash after each step leaves:
  *
- * 1. A newest segment without any commit is removed (an empty tail: its birth or first commit was
- *    torn). A crash: the same log without it.
+ * 1. Newest segments without any commit are passed over (an empty tail: their birth or first commit
+ *    was torn); the segment that is begun next takes their name, and so their place, at once.
  * 2. The chain of the newest segment is verified up to its last sealed commit, `last`.
  * 3. Bytes behind `last` are a torn tail, unless something proves that they, or more, were durable:
  *    then nothing is changed and `LogCorruption` is thrown (or, if the loss is accepted, all behind
@@ -29,7 +29,6 @@ import {
   NOT_FOLLOWING,
   openSegment,
   sealBefore,
-  segmentPath,
   seqBefore,
   type LogPlace,
   type SegmentFile,
@@ -72,6 +71,8 @@ export interface RecoveredLog {
   readonly endBytes: number;
   /** Header of the newest segment. */
   readonly header: ReadHeader | undefined;
+  /** Segments behind it, which hold nothing. */
+  readonly empty: readonly Seq[];
   readonly recovered: Recovered;
 }
 
@@ -96,10 +97,7 @@ export async function recoverLog(
   if (found.last.seq < proven) throw lostBehind(place, found, proven);
   const clean = proof.cleanSeq === found.last.seq && found.tornBytes === 0;
   let rewrittenBytes = 0;
-  if (!readOnly) {
-    await removeEmpty(place, found.empty);
-    if (!clean) rewrittenBytes = await secure(place, found);
-  }
+  if (!readOnly && !clean) rewrittenBytes = await secure(place, found);
   const { tornBytes, ...log } = found;
   return { ...log, recovered: { clean, tornBytes, rewrittenBytes } };
 }
@@ -107,7 +105,7 @@ export async function recoverLog(
 /** Where a log ends, before anything was changed. */
 interface Found {
   readonly segments: readonly Seq[];
-  /** Newest segments without a commit, to be removed. */
+  /** Newest segments without a commit. */
   readonly empty: readonly Seq[];
   readonly header: ReadHeader | undefined;
   readonly last: LogEnd;
@@ -237,13 +235,6 @@ function lostBehind(place: LogPlace, found: Found, proven: Seq): Error {
   const reason =
     found.tornBytes > 0 ? 'a commit known to be durable is damaged' : 'the log ends too early';
   return corruptionAt(place, segment, found.endBytes, reason, found.last.seq, proven);
-}
-
-/** Step 1. */
-async function removeEmpty(place: LogPlace, empty: readonly Seq[]): Promise<void> {
-  if (empty.length === 0) return;
-  for (const firstSeq of empty.toReversed()) await place.disk.unlink(segmentPath(place, firstSeq));
-  await place.disk.syncDir(place.dir);
 }
 
 const COPY_BYTES = 1024 * 1024;

@@ -31,7 +31,7 @@ import type {
   VolumeItem,
   XattrItem,
 } from './items.ts';
-import { Miss } from './items.ts';
+import type { Miss } from './items.ts';
 import {
   CHECKSUM_RUN_BLOCKS,
   checksumKey,
@@ -220,10 +220,10 @@ export class Index {
 
   /** Brings what was missed into memory. Rejects with an operating failure. */
   async load(miss: Miss): Promise<void> {
-    await this.#store.ready();
-    const { group, from, to } = miss;
+    while (!this.#store.isOpen) await this.#store.ready();
+    const { family, group, from, to } = miss;
     if (from >= to) return;
-    if (miss.family === 'extent') {
+    if (family === 'extent') {
       await this.#extents.load(group, from, to, () => loadExtents(this.snapshot(), miss));
     } else {
       await this.#refs.load(group, from, to, () => loadRefs(this.snapshot(), miss));
@@ -337,7 +337,7 @@ export class Index {
       case 'extent':
         return this.#followExtent(key, value as ExtentItem | undefined);
       case 'segment':
-        return this.#refs.knowEmpty(decodeNumber(key, 1));
+        return this.#followSegment(key, value !== undefined);
       case 'ref':
         return this.#followRef(key, value as RefItem | undefined);
       case 'checksum':
@@ -356,6 +356,12 @@ export class Index {
     if (item === undefined) return this.#extents.remove(ino, block);
     if (!this.#extents.has(ino) && !this.#hasExtents(ino)) this.#extents.knowEmpty(ino);
     this.#extents.put(ino, block, placeExtent(block, item));
+  }
+
+  /** A new segment has no owners yet: nothing of it has to be read. */
+  #followSegment(key: string, exists: boolean): void {
+    if (exists) this.#refs.knowEmpty(decodeNumber(key, 1));
+    else this.#refs.forget(decodeNumber(key, 1));
   }
 
   #followRef(key: string, item: RefItem | undefined): void {

@@ -78,7 +78,7 @@ const HIGH = 2 ** 28;
  */
 const MEMO_SLOTS = 1024;
 const memoNumbers = new Float64Array(MEMO_SLOTS).fill(-1);
-const memoStrings = new Array<string>(MEMO_SLOTS).fill('');
+const memoStrings = Array.from({ length: MEMO_SLOTS }, () => '');
 
 /** A number below 2^53 as eight chars that sort like it. */
 export function encodeNumber(n: number): string {

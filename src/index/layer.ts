@@ -2,9 +2,9 @@
  * A layer of the overlay: the mutations of some consecutive transactions. The newest layer is open;
  * a frozen one never changes any more.
  *
- * Most families have at most one entry a key here. Families that nobody reads by key before they are
- * in LevelDB are only listed, in order of application, so that a create costs no map operations and
- * no objects for them; where a key comes twice the later one counts.
+ * Most families have at most one entry a key here. Families that nobody reads by key before they
+ * are in LevelDB are only listed, in order of application, so that a create costs no map operations
+ * and no objects for them; where a key comes twice the later one counts.
  */
 
 import { assert, AssertionError } from '../model/assert.ts';

@@ -36,8 +36,8 @@ const OPTIONS = {
 /** Bytes that one step of an iterator may hold. */
 const ITERATOR_BYTES = 256 * 1024;
 
-/** Opening replays LevelDB's log into new tables: twice the write buffer, with some to spare. */
-const REOPEN_BYTES = 96 * 1024 * 1024;
+/** Opening replays LevelDB's log into new tables: no more than two write buffers. */
+export const REOPEN_BYTES = 64 * 1024 * 1024;
 
 export type AvailableBytes = () => Promise<number>;
 
@@ -106,25 +106,30 @@ export class Store {
     return this.#applied;
   }
 
+  /** Whether reads are possible; false only while reopening. */
+  get isOpen(): boolean {
+    return this.#database.status === 'open';
+  }
+
   /** Resolves when reads are possible; rejects if the database cannot be opened again. */
   async ready(): Promise<void> {
-    if (this.#database.status !== 'open') await this.#reopen();
+    if (!this.isOpen) await this.#reopen();
   }
 
   /** The value under `key`, synchronously. Throws `IndexCorrupt`, or `Miss` while reopening. */
   get(key: string, snapshot?: StoreSnapshot): Buffer | undefined {
-    if (this.#database.status !== 'open') throw new Miss('extent', 0, 0, 0);
+    if (!this.isOpen) throw new Miss('extent', 0, 0, 0);
     try {
       if (snapshot === undefined) return this.#database.getSync(key);
       return this.#database.getSync(key, { snapshot });
-    } catch (cause) {
-      throw new IndexCorrupt(`${this.#dir}: the index cannot be read`, { cause });
+    } catch (error) {
+      throw readFailure(this.#dir, error);
     }
   }
 
   /** A fixed view. Throws `Miss` while reopening, which also ends the views taken before. */
   snapshot(): StoreSnapshot {
-    if (this.#database.status !== 'open') throw new Miss('extent', 0, 0, 0);
+    if (!this.isOpen) throw new Miss('extent', 0, 0, 0);
     return this.#database.snapshot();
   }
 
@@ -137,8 +142,8 @@ export class Store {
       async next(limit) {
         try {
           return await iterator.nextv(limit);
-        } catch (cause) {
-          throw new IndexCorrupt(`${dir}: the index cannot be read`, { cause });
+        } catch (error) {
+          throw readFailure(dir, error);
         }
       },
       close: () => iterator.close(),
@@ -213,6 +218,13 @@ export class Store {
 }
 
 const numberIn = (stored: Buffer): number => decodeNumber(stored.toString('latin1'), 0);
+
+/** A view that a reopening has ended says nothing about the database; anything else does. */
+function readFailure(dir: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code.endsWith('_NOT_OPEN')) return error;
+  return new IndexCorrupt(`${dir}: the index cannot be read`, { cause: error });
+}
 
 async function openDatabase(dir: string): Promise<Database> {
   const database: Database = new Level(dir, OPTIONS);

@@ -2,8 +2,8 @@
  * A cache of ranges of sorted, non-overlapping items (extents of an inode, reference runs of a
  * segment), which LevelDB cannot read synchronously.
  *
- * It owns windows: a window [from, to) of a group holds every current item that starts in it, and no
- * item crosses its edges. Windows of a group are disjoint; neighbours may touch.
+ * It owns windows: a window [from, to) of a group holds every current item that starts in it, and
+ * no item crosses its edges. Windows of a group are disjoint; neighbours may touch.
  *
  * Order of events. `find` answers from windows or throws `Miss`. `load` reads a range in the
  * background; mutations that are applied meanwhile are journaled and laid over what was read, so a

@@ -237,7 +237,11 @@ test('replaceWhole leaves the old or the new file, whole', async () => {
     await replaceWhole(disk, '/', 'f', Buffer.from('old'));
     const first = disk.calls;
     let isOff = false;
-    disk.stopAt(first + call, call % 2 === 0 ? 'before' : 'after', () => (isOff = true));
+    disk.stopAt(
+      ({ number }) => number === first + call,
+      call % 2 === 0 ? 'before' : 'after',
+      () => (isOff = true),
+    );
     let isDone = false;
     void replaceWhole(disk, '/', 'f', Buffer.from('new')).then(() => (isDone = true));
     await settle();

@@ -41,7 +41,7 @@ export interface SimDiskOptions {
 const DEFAULT_TOTAL_BYTES = 64 * 2 ** 30;
 
 interface Stop {
-  readonly call: number;
+  readonly at: (call: DiskCall) => boolean;
   readonly when: 'before' | 'after';
   readonly whenOff: () => void;
 }
@@ -102,11 +102,11 @@ export class SimDisk implements Disk {
   }
 
   /**
-   * Cuts the power at the call with this number: before it does anything, or when it has done all
+   * Cuts the power at the first call that `at` names: before it does anything, or when it has done all
    * but return. `whenOff` is told at that moment.
    */
-  stopAt(call: number, when: 'before' | 'after', whenOff: () => void): void {
-    this.#stop = { call, when, whenOff };
+  stopAt(at: (call: DiskCall) => boolean, when: 'before' | 'after', whenOff: () => void): void {
+    this.#stop = { at, when, whenOff };
   }
 
   /**
@@ -241,6 +241,11 @@ export class SimDisk implements Disk {
   ): Promise<T> {
     const call = this.begin(kind, path, offset, length);
     if (call === undefined) return never();
+    const stop = this.#stop?.at(call) === true ? this.#stop : undefined;
+    if (stop?.when === 'before') {
+      this.#cut(stop);
+      return never();
+    }
     const fault = this.faults(call);
     await this.#wait();
     if (this.#isOff) return never();
@@ -250,21 +255,17 @@ export class SimDisk implements Disk {
     try {
       return act(fault);
     } finally {
-      if (this.#stop?.call === call.number) {
-        this.#cut(this.#stop);
+      if (stop !== undefined) {
+        this.#cut(stop);
         await never();
       }
     }
   }
 
-  /** Counts a call and cuts the power before it where a test wants that; then it is undefined. */
+  /** Counts a call; undefined if the power is off. */
   begin(kind: CallKind, path: string, offset: number, length: number): DiskCall | undefined {
     if (this.#isOff) return undefined;
     const call: DiskCall = { number: ++this.#calls, kind, path, offset, length };
-    if (this.#stop?.call === call.number && this.#stop.when === 'before') {
-      this.#cut(this.#stop);
-      return undefined;
-    }
     for (const deferred of this.#deferred) {
       if (deferred.isDue) deferred.takeEffect();
       else if (deferred.until(call)) deferred.isDue = true;

@@ -8,6 +8,8 @@ import { AbstractChainedBatch, AbstractIterator, AbstractLevel } from 'abstract-
 import { Level } from 'level';
 
 let underWay = 0;
+/** Whether the last write to an index was synced, and with it all before. */
+let isSynced = false;
 const open = new Set<{ close(): Promise<void> }>();
 
 type AsyncMethod = (this: unknown, ...args: unknown[]) => Promise<unknown>;
@@ -27,7 +29,13 @@ const counted = (original: AsyncMethod): AsyncMethod =>
     return original.apply(this, args).finally(() => underWay--);
   };
 
-wrap(AbstractChainedBatch.prototype, 'write', counted);
+wrap(AbstractChainedBatch.prototype, 'write', (original) =>
+  counted(function write(...args) {
+    const [options] = args as [{ readonly sync?: boolean } | undefined];
+    isSynced = options?.sync === true;
+    return original.apply(this, args);
+  }),
+);
 for (const name of ['next', 'nextv', 'all']) wrap(AbstractIterator.prototype, name, counted);
 for (const name of ['open', 'close', 'put']) wrap(AbstractLevel.prototype, name, counted);
 wrap(Level, 'destroy', counted);
@@ -40,6 +48,9 @@ wrap(
       return original.apply(this, args);
     },
 );
+
+/** Whether everything that was written to the index is durable. */
+export const isIndexSynced = (): boolean => isSynced;
 
 /** Calls on the real filesystem, where the index lives, that are under way. */
 const realCalls = (): number =>

@@ -17,21 +17,24 @@ import {
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { Level } from 'level';
+import { FAMILY } from '../../../src/index/keys.ts';
 import type { SimRandom } from '../random.ts';
 
 const PAGE_BYTES = 4096;
 
 /** What is found in the place of the index. */
-export type IndexLoss = 'intact' | 'missing' | 'older' | 'zeroed pages';
+export type IndexLoss = 'intact' | 'missing' | 'older' | 'zeroed pages' | 'lost rows';
 
 const scratch = (): string => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 
 export class IndexDir {
-  readonly #base = mkdtempSync(`${scratch()}/ledgerfs-power-`);
-  readonly path = `${this.#base}/index`;
-  readonly #copy = `${this.#base}/copy`;
+  /** Different in each run: not to be shown in findings. */
+  readonly base = mkdtempSync(`${scratch()}/ledgerfs-power-`);
+  readonly path = `${this.base}/index`;
+  readonly #copy = `${this.base}/copy`;
   /** Where the index stands that `setAside` took away. */
-  readonly aside = `${this.#base}/aside`;
+  readonly aside = `${this.base}/aside`;
 
   /** Keeps a copy of the index as it is now. */
   keepCopy(): void {
@@ -41,13 +44,14 @@ export class IndexDir {
   }
 
   /** Does to the index, which nobody has open, what a crash may have done. */
-  lose(loss: IndexLoss, random: SimRandom): void {
+  async lose(loss: IndexLoss, random: SimRandom): Promise<void> {
     if (loss === 'missing') rmSync(this.path, { recursive: true, force: true });
     if (loss === 'older' && existsSync(this.#copy)) {
       rmSync(this.path, { recursive: true, force: true });
       cpSync(this.#copy, this.path, { recursive: true });
     }
     if (loss === 'zeroed pages' && existsSync(this.path)) this.#zeroPages(random);
+    if (loss === 'lost rows' && existsSync(this.path)) await this.#loseRows(random);
   }
 
   /** Takes the index, which nobody has open, away from its place. */
@@ -56,7 +60,25 @@ export class IndexDir {
   }
 
   remove(): void {
-    rmSync(this.#base, { recursive: true, force: true });
+    rmSync(this.base, { recursive: true, force: true });
+  }
+
+  /**
+   * What a damaged block of LevelDB's own log was seen to do: rows are gone without a word, and the
+   * newest applied seq is there.
+   */
+  async #loseRows(random: SimRandom): Promise<void> {
+    const database = new Level(this.path);
+    try {
+      await database.open();
+    } catch {
+      return; // Lost as a whole by an earlier crash.
+    }
+    const keys = (await database.keys().all()).filter((key) => !key.startsWith(FAMILY.meta));
+    await database.batch(
+      keys.filter(() => random.chance(0.1)).map((key) => ({ type: 'del', key }) as const),
+    );
+    await database.close();
   }
 
   #zeroPages(random: SimRandom): void {

@@ -11,24 +11,23 @@ import { openVolume, type Volume } from '../../../src/engine/volume.ts';
 import { VolumeError } from '../../../src/engine/volume-error.ts';
 import { SimClock } from '../clock.ts';
 import { SimDisk } from '../disk.ts';
-import { noFaults, type Faults } from '../faults.ts';
+import { failing, isSync, noFaults, type DiskCall, type Faults } from '../faults.ts';
 import { SimRandom } from '../random.ts';
 import { CUT, Drive } from './drive.ts';
 import { Dump, PowerCut } from './dump.ts';
 import { History } from './history.ts';
-import { closeDatabases } from './index-calls.ts';
+import { closeDatabases, isIndexSynced } from './index-calls.ts';
 import { indexDifferences } from './index-diff.ts';
 import { IndexDir, type IndexLoss } from './index-dir.ts';
 import { describeTree, type Node } from './tree.ts';
 import { Finding, newRoot, Workload } from './workload.ts';
 
 const DIR = '/volume';
-const PRE = process.env['PRE'] === '1';
 const ROOT_MODE = 0o755;
 const DISK_BYTES = 4 * 2 ** 30;
-/** The reserve of a full disk, which is not what this test is about. */
 /** Simulated time within which the reclaimer catches up. */
 const RECLAIM_MS = 20_000;
+/** The reserve of a full disk, which is not what this test is about. */
 const LOG_RESERVE_BYTES = 2 ** 20;
 
 /** How the code under test is spoiled, to show that the harness would notice. */
@@ -49,6 +48,10 @@ export interface SeedReport {
 }
 
 type End = 'power loss' | 'kill';
+
+/** The sync of a log segment: the moment that decides what is durable. */
+const isCommit = ({ kind, path }: DiskCall): boolean =>
+  kind === 'datasync' && path.endsWith('.avro');
 
 class Simulation {
   readonly #random: SimRandom;
@@ -81,7 +84,8 @@ class Simulation {
   }
 
   async create(): Promise<void> {
-    if (PRE) {
+    // Mostly the directory is there already, as the root of a disk made for the volume.
+    if (this.#random.chance(0.9)) {
       await this.#drive.until(this.#disk.mkdir(DIR));
       await this.#drive.until(this.#disk.syncDir('/'));
     }
@@ -100,7 +104,9 @@ class Simulation {
     if (this.#random.chance(0.85)) this.#stopSoon(this.#random.between(2, 9));
     const volume = await this.#open();
     if (volume === undefined || !(await this.#look(volume))) return this.#end(this.#anyEnd());
-    const workload = this.#workload(volume);
+    const mayFail = this.#mutation === undefined && this.#random.chance(0.2);
+    if (mayFail) this.#disk.faults = this.#failures();
+    const workload = this.#workload(volume, mayFail);
     const copyAt = this.#random.integer(60);
     try {
       await workload.run(copyAt);
@@ -111,10 +117,8 @@ class Simulation {
       this.#step = workload.step;
       this.journal.push(...workload.journal);
     }
-    if (!this.#drive.isCut && this.#random.chance(0.3)) {
-      this.journal.push('close');
-      if ((await this.#drive.until(volume.close())) !== CUT) await this.#keepAll(workload);
-    }
+    this.#disk.faults = this.#mutation?.faults ?? noFaults;
+    if (!this.#drive.isCut && this.#random.chance(0.3)) await this.#close(volume, workload);
     await this.#end(this.#anyEnd());
   }
 
@@ -133,18 +137,38 @@ class Simulation {
     throw new Finding(`the index differs from one replayed from the log: ${differences}`);
   }
 
+  /** `text` without what differs from one run of the seed to the next. */
+  anonymous(text: string): string {
+    return text.replaceAll(this.#indexDir.base, '');
+  }
+
   async dispose(): Promise<void> {
     this.#disk.powerOff();
     await closeDatabases();
     this.#indexDir.remove();
   }
 
-  /** After a clean close nothing may be missing. */
-  async #keepAll(workload: Workload): Promise<void> {
-    this.#history.keep(this.#history.promiseAll(workload.nodes()));
+  /** Closes the volume: after that nothing may be missing. */
+  async #close(volume: Volume, workload: Workload): Promise<void> {
+    this.journal.push('close');
+    const promise = this.#history.promiseAll(workload.nodes());
+    try {
+      if ((await this.#drive.until(volume.close())) !== CUT) this.#history.keep(promise);
+    } catch (error) {
+      // A volume whose log or data failed earlier says so, and promises nothing.
+      if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+      this.journal.push('... failed');
+    }
   }
 
-  #workload(volume: Volume): Workload {
+  /** Writes and syncs of log and data that fail now and then. */
+  #failures(): Faults {
+    const random = this.#random.fork(`failures ${this.#forks++}`);
+    const kinds = random.pick([['write'], ['datasync', 'sync'], ['write', 'datasync', 'sync']]);
+    return failing('EIO', ({ kind }) => kinds.includes(kind), random, 0.05);
+  }
+
+  #workload(volume: Volume, mayFail: boolean): Workload {
     return new Workload({
       fs: volume.filesystem,
       drive: this.#drive,
@@ -152,6 +176,7 @@ class Simulation {
       root: this.#root,
       history: this.#history,
       step: this.#step,
+      mayFail,
     });
   }
 
@@ -242,7 +267,7 @@ class Simulation {
       takeLock: () => ({ release: () => undefined }),
       removeTree: async (path) => {
         if (path !== this.#indexDir.path) return disk.removeTree(path);
-        this.#indexDir.lose('missing', this.#random);
+        await this.#indexDir.lose('missing', this.#random);
       },
       indexDir: this.#indexDir.path,
       logReserveBytes: LOG_RESERVE_BYTES,
@@ -254,15 +279,31 @@ class Simulation {
     return maxMs === 0 ? undefined : { clock: this.#clock, maxMs };
   }
 
+  /** Arranges that the power goes at one of the next 2^`bits` calls, or of the next syncs. */
   #stopSoon(bits: number): void {
-    const call = this.#disk.calls + 1 + this.#random.integer(2 ** bits);
+    const [isWanted, few] = this.#random.pick([
+      [() => true, bits],
+      [isSync, Math.min(bits, 5)],
+      [isCommit, Math.min(bits, 3)],
+    ] as const);
+    let left = this.#random.integer(2 ** few);
     const when = this.#random.pick(['before', 'after'] as const);
-    this.journal.push(`(the power goes ${when} disk call ${call})`);
-    this.#disk.stopAt(call, when, this.#drive.cut);
+    const at = (call: DiskCall): boolean => {
+      if (!isWanted(call) || left-- > 0) return false;
+      this.journal.push(`(the power goes ${when} call ${call.number}, ${call.kind} ${call.path})`);
+      return true;
+    };
+    this.#disk.stopAt(at, when, this.#drive.cut);
+  }
+
+  /** What LevelDB synced survives; of the rest anything may be gone, and it would not tell. */
+  #indexLosses(): readonly IndexLoss[] {
+    if (isIndexSynced()) return ['intact'];
+    return ['intact', 'missing', 'older', 'zeroed pages', 'lost rows'];
   }
 
   #anyEnd(): End {
-    return this.#random.chance(0.75) ? 'power loss' : 'kill';
+    return this.#random.chance(0.65) ? 'power loss' : 'kill';
   }
 
   /** Ends a life. Everything that runs in it is dead from here on. */
@@ -277,13 +318,12 @@ class Simulation {
     if (end === 'kill') {
       this.kills++;
       this.#disk = this.#disk.outlive(random, { latency: this.#latency() });
-      this.#indexDir.lose(this.#random.pick(['intact', 'missing']), this.#random);
+      await this.#indexDir.lose(this.#random.pick(['intact', 'missing']), this.#random);
     } else {
       this.powerLosses++;
       this.#boots++;
       this.#disk = this.#disk.crash(random, { latency: this.#latency() });
-      const losses: readonly IndexLoss[] = ['intact', 'missing', 'older', 'zeroed pages'];
-      this.#indexDir.lose(this.#random.pick(losses), this.#random);
+      await this.#indexDir.lose(this.#random.pick(this.#indexLosses()), this.#random);
     }
     this.#disk.faults = this.#mutation?.faults ?? noFaults;
   }
@@ -301,7 +341,7 @@ export async function playSeed(seed: number, mutation?: Mutation): Promise<SeedR
   } catch (error) {
     const { message, stack } = error as Error;
     const what = error instanceof Finding ? message : stack;
-    finding = `${what}\n${simulation.journal.join('\n')}`;
+    finding = simulation.anonymous(`${what}\n${simulation.journal.join('\n')}`);
   } finally {
     await simulation.dispose();
   }

@@ -86,7 +86,9 @@ export function* walk(node: Node, path = ''): Generator<readonly [path: string, 
 
 /** What a file of a tree shows besides its contents, as one line. */
 function describeNode(path: string, node: Node, sameAs: string): string {
-  const xattrs = [...node.xattrs].sort().map(([name, value]) => `${name}=${value}`);
+  const xattrs = [...node.xattrs]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`);
   const owner = `${node.uid}:${node.gid}`;
   return [path, node.kind, node.mode.toString(8), owner, sameAs, node.target, ...xattrs].join(' ');
 }

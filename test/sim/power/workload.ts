@@ -68,6 +68,7 @@ export class Workload {
   readonly #open: Open[] = [];
   readonly #syncs: Promise<unknown>[] = [];
   #step: number;
+  readonly #mayFail: boolean;
   /** What was done, for people. */
   readonly journal: string[] = [];
 
@@ -79,6 +80,8 @@ export class Workload {
     readonly history: History;
     /** Number of the step before the first. */
     readonly step: number;
+    /** Whether the disk may fail; with the first operation that says EIO this life is over. */
+    readonly mayFail: boolean;
   }) {
     this.#fs = parts.fs;
     this.#drive = parts.drive;
@@ -86,6 +89,7 @@ export class Workload {
     this.#root = parts.root;
     this.#history = parts.history;
     this.#step = parts.step;
+    this.#mayFail = parts.mayFail;
   }
 
   get step(): number {
@@ -101,7 +105,14 @@ export class Workload {
   /** Does `count` operations, fewer if the power is cut. Throws `Finding`. */
   async run(count: number): Promise<void> {
     for (let i = 0; i < count && !this.#drive.isCut; i++) await this.#once();
-    if (!this.#drive.isCut) await this.#drive.until(Promise.all(this.#syncs));
+    if (!this.#drive.isCut) await this.#awaitSyncs();
+  }
+
+  async #awaitSyncs(): Promise<void> {
+    for (const sync of this.#syncs.splice(0)) {
+      const answer = await this.#outcome(() => sync as Promise<unknown>);
+      if (isRefusal(answer)) throw this.#refused('a sync in the background', answer);
+    }
   }
 
   async #once(): Promise<void> {
@@ -110,14 +121,26 @@ export class Workload {
     const operation = this.#choose();
     if (operation === undefined) return;
     this.journal.push(`${this.#step} ${operation.what}`);
-    const answer = await this.#drive.until(operation.call());
+    const answer = await this.#outcome(() => operation.call());
     if (isRefusal(answer)) throw this.#refused(operation.what, answer);
-    if (answer === CUT) this.journal.push('... the power was cut');
+    if (answer === CUT) this.journal.push('... and no more');
     operation.apply?.(answer);
     if (operation.places !== undefined && answer !== CUT) {
       this.#history.placed(operation.places, this.#step);
     }
     if (operation.changes !== undefined) this.#history.changed(this.#step, operation.changes);
+  }
+
+  /** The answer; CUT where the power was cut, or the disk failed: whether it was done is unknown. */
+  async #outcome(call: () => Answer<unknown>): Promise<unknown> {
+    try {
+      const answer = await this.#drive.until(call());
+      if (!this.#mayFail || !isRefusal(answer) || answer.name !== 'EIO') return answer;
+    } catch (error) {
+      if (!this.#mayFail || (error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+    }
+    this.#drive.cut();
+    return CUT;
   }
 
   #refused(what: string, refusal: Refusal): Finding {
@@ -456,15 +479,18 @@ export class Workload {
     if (!this.#random.chance(BACKGROUND_SHARE)) {
       return { what, call, apply: (answer) => answer !== CUT && this.#history.keep(promise) };
     }
-    const keep = (refused: unknown): void => {
-      if (this.#drive.isCut) return;
-      if (isRefusal(refused)) throw this.#refused(what, refused);
-      this.#history.keep(promise);
+    const keep = (refused: unknown): unknown => {
+      if (this.#drive.isCut) return undefined;
+      if (isRefusal(refused)) return refused;
+      return this.#history.keep(promise);
     };
     return {
       what: `${what}, in the background`,
       call: () => {
-        this.#syncs.push(Promise.resolve(call()).then(keep));
+        const sync = Promise.resolve(call()).then(keep);
+        // It is waited for at the end, and may fail before.
+        sync.catch(() => undefined);
+        this.#syncs.push(sync);
       },
     };
   }

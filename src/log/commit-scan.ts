@@ -44,20 +44,24 @@ export const firstSeqOfCommit = (commit: SealedCommit): Seq =>
 export class CommitScan {
   readonly #file: File;
   readonly #header: ReadHeader;
+  /** The writer's schema, where it is not this program's. */
+  readonly #schema: string | undefined;
   /** Offset at which reading goes on. */
   #at: number;
   /** Offset after the last sealed commit. */
   #end: number;
   /** Seal of the last commit read. */
   #seal: Buffer;
-  /** Blocks read since, not sealed yet. */
+  /** Blocks read since, not sealed yet, and their bytes. */
   #blocks: RecordChunk[] = [];
+  #bytes: Buffer[] = [];
   #count = 0;
   #damage: string | undefined;
 
   /** Begins behind the header, with the seal that it names as the one before. */
   constructor(file: File, header: ReadHeader) {
     this.#file = file;
+    this.#schema = header.schema === TRANSACTION_SCHEMA_JSON ? undefined : header.schema;
     this.#header = header;
     this.#at = header.bytes;
     this.#end = header.bytes;
@@ -116,22 +120,25 @@ export class CommitScan {
   }
 
   #add(window: Buffer, block: Block, commits: SealedCommit[]): void {
-    const { schema } = this.#header;
     const bytes = window.subarray(block.start, block.end);
-    const chunk = { count: block.count, bytes };
-    this.#blocks.push(schema === TRANSACTION_SCHEMA_JSON ? chunk : { ...chunk, schema });
-    this.#count += block.count;
-    const seal = verifiedSeal(
-      this.#seal,
-      this.#blocks.map((b) => b.bytes),
-      this.#count,
-    );
+    const { count } = block;
+    const schema = this.#schema;
+    this.#blocks.push(schema === undefined ? { count, bytes } : { count, bytes, schema });
+    this.#bytes.push(bytes);
+    this.#count += count;
+    const seal = verifiedSeal(this.#seal, this.#bytes, this.#count);
     if (seal === undefined) return;
-    const commit = { start: this.#end, end: this.#at, count: this.#count, seal };
-    commits.push({ ...commit, chunks: this.#blocks });
+    commits.push({
+      start: this.#end,
+      end: this.#at,
+      count: this.#count,
+      seal,
+      chunks: this.#blocks,
+    });
     this.#seal = seal;
     this.#end = this.#at;
     this.#blocks = [];
+    this.#bytes = [];
     this.#count = 0;
   }
 }

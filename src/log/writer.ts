@@ -130,12 +130,12 @@ export class LogWriter {
     this.#filling = emptyTail(this.nextSeq);
   }
 
-  /** The seq that the next transaction gets. */
-  /** The seal of the last commit. */
+  /** The seal of the last durable commit. */
   get seal(): Buffer {
     return this.#seal;
   }
 
+  /** The seq that the next transaction gets. */
   get nextSeq(): Seq {
     return seq(this.#lastSeq + 1);
   }

@@ -186,6 +186,11 @@ export const EVENT_ARBITRARIES: { readonly [T in EventType]: Arbitrary<EventOf<T
     segment: aSegment,
     rid: natural.map(rid),
   }),
+  SegmentRemoved: record({
+    type: constant('SegmentRemoved'),
+    segment: aSegment,
+    blocks: natural,
+  }),
   BlocksChecksummed: record({
     type: constant('BlocksChecksummed'),
     segment: aSegment,
@@ -320,6 +325,7 @@ export const ONE_OF_EACH: { readonly [T in EventType]: EventOf<T> } = {
   },
   ExtentsRemoved: { type: 'ExtentsRemoved', ino: ino(1024), block: 3, count: MAX },
   SegmentCreated: { type: 'SegmentCreated', segment: segmentNumber(MAX), rid: rid(MAX) },
+  SegmentRemoved: { type: 'SegmentRemoved', segment: segmentNumber(MAX), blocks: MAX },
   BlocksChecksummed: {
     type: 'BlocksChecksummed',
     segment: segmentNumber(7),

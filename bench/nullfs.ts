@@ -1,15 +1,15 @@
 /**
- * The floor of every benchmark through a mount: a filesystem that does nothing, on our own
- * transport. What is slower than this is the engine; what this costs is the protocol.
+ * The floor of every benchmark through a mount: a filesystem that remembers which names it was told
+ * and nothing else, on our own transport. What is slower than this is the engine; what this costs is
+ * the protocol.
  *
- * Run it as a program, `nullfs.ts MOUNTPOINT`, or let a benchmark mount it (`mountNull`). Names that
- * begin with "f" exist (a gigabyte of sevens each), except "fc...", which exist once created; "big"
- * is a directory of 100,000 entries. Timeouts are 0, so that every stat reaches it.
+ * A program: `nullfs.ts MOUNTPOINT [TIMEOUT_MS]`; it prints "ready" once it is mounted, and unmounts
+ * on SIGTERM. Each file is a gigabyte of sevens, whatever is written to it; "big" is a directory of
+ * 100,000 entries. Timeouts are 0 unless said, so that every stat reaches it.
  */
 
-import { pathToFileURL } from 'node:url';
 import type { DirectoryEntry, FilesystemApi, OpenFile } from '../src/engine/api.ts';
-import { startSession, type Session } from '../src/fuse/session.ts';
+import { startSession } from '../src/fuse/session.ts';
 import { silent } from '../src/io/logger.ts';
 import { refuse } from '../src/model/errno.ts';
 import {
@@ -21,7 +21,7 @@ import {
   type ByteString,
   type Ino,
 } from '../src/model/ids.ts';
-import { S_IFDIR, S_IFREG, type Inode } from '../src/model/inode.ts';
+import { S_IFDIR, S_IFLNK, S_IFREG, type Inode } from '../src/model/inode.ts';
 import { sizeOf } from '../src/model/size.ts';
 import { EPOCH } from '../src/model/time.ts';
 
@@ -62,32 +62,47 @@ const DIRECTORY: Inode = {
 };
 const FILE: Inode = { ...DIRECTORY, mode: S_IFREG | 0o666, nlink: 1, size: sizeOf(FILE_BYTES) };
 
-/** Answers everything from memory. Names of "fc..." exist while more were created than removed. */
-export class NullFilesystem implements FilesystemApi {
+type Missing = ReturnType<typeof refuse>;
+
+/** Answers everything from memory. */
+class NullFilesystem implements FilesystemApi {
   #nextIno = 10;
-  #created = 0;
+  /** By directory and name. */
+  readonly #named = new Map<string, Inode>();
+  readonly #inodes = new Map<number, Inode>();
+
+  constructor() {
+    this.#inodes.set(ROOT_INO, DIRECTORY);
+    this.#inodes.set(BIG, { ...DIRECTORY, ino: BIG });
+  }
+
+  #make(dir: Ino, name: ByteString, kind: Inode): Inode {
+    const inode = { ...kind, ino: ++this.#nextIno as Ino };
+    this.#named.set(`${dir}/${name}`, inode);
+    this.#inodes.set(inode.ino, inode);
+    return inode;
+  }
+
+  lookup(dir: Ino, name: ByteString): Inode | Missing {
+    if (dir === BIG) return this.#file(FIRST_BIG_INO + Number(name.slice(1)) + 2);
+    if (dir === ROOT_INO && name === 'big') return this.getattr(BIG);
+    return this.#named.get(`${dir}/${name}`) ?? refuse('ENOENT');
+  }
 
   #file(ino: number): Inode {
     return { ...FILE, ino: ino as Ino };
   }
 
-  lookup(_dir: Ino, name: ByteString): Inode | ReturnType<typeof refuse> {
-    if (name.startsWith('fc') && this.#created === 0) return refuse('ENOENT');
-    if (name.startsWith('f') || name.startsWith('e')) return this.#file(++this.#nextIno);
-    return name === 'big' ? { ...DIRECTORY, ino: BIG } : refuse('ENOENT');
-  }
-
   getattr(ino: Ino): Inode {
-    return ino === ROOT_INO || ino === BIG ? { ...DIRECTORY, ino } : this.#file(ino);
+    return this.#inodes.get(ino) ?? this.#file(ino);
   }
 
   setattr(ino: Ino): Inode {
     return this.getattr(ino);
   }
 
-  create(): { inode: Inode; file: OpenFile } {
-    this.#created++;
-    const inode = this.#file(++this.#nextIno);
+  create(dir: Ino, name: ByteString): { inode: Inode; file: OpenFile } {
+    const inode = this.#make(dir, name, FILE);
     return { inode, file: { ino: inode.ino, synchronous: false, append: false } };
   }
 
@@ -103,9 +118,18 @@ export class NullFilesystem implements FilesystemApi {
     return payload.bytes.length;
   }
 
-  unlink(): undefined {
-    this.#created--;
-    return undefined;
+  unlink(dir: Ino, name: ByteString): undefined {
+    const key = `${dir}/${name}`;
+    const inode = this.#named.get(key);
+    if (inode !== undefined) this.#inodes.delete(inode.ino);
+    this.#named.delete(key);
+  }
+
+  rename(dir: Ino, name: ByteString, newDir: Ino, newName: ByteString): undefined {
+    const key = `${dir}/${name}`;
+    const inode = this.#named.get(key);
+    this.#named.delete(key);
+    if (inode !== undefined) this.#named.set(`${newDir}/${newName}`, inode);
   }
 
   openDirectory(ino: Ino) {
@@ -128,21 +152,22 @@ export class NullFilesystem implements FilesystemApi {
     return entries;
   }
 
-  mknod(): Inode {
-    this.#created++;
-    return this.#file(++this.#nextIno);
+  mknod(dir: Ino, name: ByteString): Inode {
+    return this.#make(dir, name, FILE);
   }
 
-  mkdir(): Inode {
-    return { ...DIRECTORY, ino: ++this.#nextIno as Ino };
+  mkdir(dir: Ino, name: ByteString): Inode {
+    return this.#make(dir, name, DIRECTORY);
   }
 
-  symlink(): Inode {
-    return this.#file(++this.#nextIno);
+  symlink(dir: Ino, name: ByteString, target: ByteString): Inode {
+    return this.#make(dir, name, { ...FILE, mode: S_IFLNK | 0o777, target });
   }
 
-  link(ino: Ino): Inode {
-    return this.#file(ino);
+  link(ino: Ino, dir: Ino, name: ByteString): Inode {
+    const inode = this.getattr(ino);
+    this.#named.set(`${dir}/${name}`, inode);
+    return inode;
   }
 
   space() {
@@ -156,9 +181,8 @@ export class NullFilesystem implements FilesystemApi {
     };
   }
 
-  readonly readlink = () => refuse('EINVAL');
-  readonly rmdir = () => undefined;
-  readonly rename = () => undefined;
+  readonly readlink = (ino: Ino) => this.getattr(ino).target ?? refuse('EINVAL');
+  readonly rmdir = (dir: Ino, name: ByteString): undefined => this.unlink(dir, name);
   readonly flush = () => undefined;
   readonly fsync = () => undefined;
   readonly close = () => undefined;
@@ -173,25 +197,16 @@ export class NullFilesystem implements FilesystemApi {
   readonly unreferenced = () => undefined;
 }
 
-/** Mounts the null filesystem at `mountPoint`, in this process. */
-export function mountNull(
-  mountPoint: string,
-  onUnmounted: (reason: string) => void,
-): Promise<Session> {
-  return startSession({
-    filesystem: new NullFilesystem(),
-    mountPoint,
-    source: 'null',
-    entryTimeoutMs: 0,
-    attrTimeoutMs: 0,
-    log: silent,
-    onUnmounted,
-  });
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const session = await mountNull(process.argv[2] ?? '', () => process.exit(0));
-  const leave = (): void => void session.unmount({ lazy: true }).then(() => process.exit(0));
-  process.once('SIGTERM', leave).once('SIGINT', leave);
-  process.stdout.write('ready\n');
-}
+const [mountPoint = '', timeout = '0'] = process.argv.slice(2);
+const session = await startSession({
+  filesystem: new NullFilesystem(),
+  mountPoint,
+  source: 'null',
+  entryTimeoutMs: Number(timeout),
+  attrTimeoutMs: Number(timeout),
+  log: silent,
+  onUnmounted: () => process.exit(0),
+});
+const leave = (): void => void session.unmount({ lazy: true }).then(() => process.exit(0));
+process.once('SIGTERM', leave).once('SIGINT', leave);
+process.stdout.write('ready\n');

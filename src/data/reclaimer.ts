@@ -9,9 +9,10 @@
  * 3. their ranges are punched, adjacent ones together: as before, and punching twice is harmless;
  * 4. the items are deleted and `heldBlocks` lowered, unlogged: done; an index that is rebuilt shows
  *    the items again, and they are punched again, where the segment still exists.
- * The file of a segment that no item owns and no freed range names is removed; removing it twice is
- * harmless too. Its `segment` and `checksum` items stay: digest and fsck cover them, and must not
- * tell how far reclaiming has come. Segment blocks are never allocated twice, so nothing that is
+ * The file of a segment that no item owns and no freed range names is removed, and then that is
+ * logged, which takes its `segment` and `checksum` items away: digest and fsck cover them, and must
+ * not tell how far reclaiming has come. A crash between the two leaves a segment without a file,
+ * which the next run's survey finds. Segment blocks are never allocated twice, so nothing that is
  * punched late can hit newer data.
  *
  * Before-images are found by walking the history family, whose keys end with the seq at which the
@@ -53,6 +54,11 @@ export interface ReclaimerOptions {
    * when want of space raised it beyond the policy.
    */
   readonly advance: (horizon: Seq, forced: boolean) => Promise<void>;
+  /**
+   * Logs that a segment's file is gone, which takes its items out of the index: the state at every
+   * position must not tell how far this machine has come with reclaiming.
+   */
+  readonly removed: (segment: SegmentNumber) => Promise<void>;
   /** Punched ranges a second, when space is not short; 2,000 unless given. */
   readonly rangesPerSecond?: number;
 }
@@ -268,7 +274,10 @@ export class Reclaimer {
   async #removeEmptied(): Promise<boolean> {
     if (this.#emptied.size === 0) return false;
     const dead = await withSnapshot(this.#options.items, (snapshot) => this.#dead(snapshot));
-    for (const segment of dead) await this.#options.files.remove(segment);
+    for (const segment of dead) {
+      await this.#options.files.remove(segment);
+      await this.#options.removed(segment);
+    }
     return dead.length > 0;
   }
 

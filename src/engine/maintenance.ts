@@ -9,6 +9,7 @@
 
 import { Reclaimer } from '../data/reclaimer.ts';
 import { scrub, type ScrubReport } from '../data/scrub.ts';
+import { STREAM_SEGMENT_BLOCKS } from '../data/segments.ts';
 import type { SegmentStore } from '../data/segment-store.ts';
 import { spaceFigures } from '../data/space.ts';
 import type { Checksums } from '../data/types.ts';
@@ -17,7 +18,9 @@ import { listCheckpoints, writeCheckpoint } from '../index/checkpoint.ts';
 import type { DiskSpace } from '../io/disk.ts';
 import { seqDigits } from '../log/container.ts';
 import { must } from '../model/assert.ts';
-import { NO_SEQ, type Seq } from '../model/ids.ts';
+import { isRefusal } from '../model/errno.ts';
+import { NO_SEQ, type SegmentNumber, type Seq } from '../model/ids.ts';
+import { DAEMON } from '../model/transaction.ts';
 import type { SpaceInfo } from './api.ts';
 import type { Core } from './core.ts';
 import type { Opened, Progress } from './volume.ts';
@@ -73,6 +76,7 @@ export class Maintenance {
       },
       horizon: this.#horizon,
       advance: (horizon) => this.#advance(horizon),
+      removed: (segment) => logRemoved(core, segment),
     });
     const failed = (error: Error) => core.journal('error', `reclaiming: ${error.message}`);
     const [newest] = await listCheckpoints(ports.disk, paths.checkpoints);
@@ -196,6 +200,16 @@ export class Maintenance {
       onProgress: ({ done, total }) => onProgress({ phase: 'scrub', done, total }),
     });
   }
+}
+
+/** Says in the log that the segment's file is gone. */
+async function logRemoved(core: Core, segment: SegmentNumber): Promise<void> {
+  const { committer } = core;
+  const events = [{ type: 'SegmentRemoved' as const, segment, blocks: STREAM_SEGMENT_BLOCKS }];
+  const answer = await committer.mutate(() =>
+    committer.append({ cause: 'reclaim', actor: DAEMON, paths: [], events, privileged: true }),
+  );
+  if (isRefusal(answer)) throw Object.assign(new Error(answer.name), { code: answer.name });
 }
 
 const NO_USE = { sizeLimitBlocks: 0, usedBlocks: 0, heldBlocks: 0, inodes: 0 };

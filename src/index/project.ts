@@ -14,7 +14,7 @@ import type { Event } from '../model/event.ts';
 import type { Transaction } from '../model/transaction.ts';
 import type { Mutation } from './items.ts';
 import type { Before } from './projections/before.ts';
-import { blocksChecksummed } from './projections/checksum.ts';
+import { blocksChecksummed, segmentRemoved } from './projections/checksum.ts';
 import { direntAdded, direntRemoved } from './projections/dirent.ts';
 import { extentsMapped, extentsRemoved, finishExtents } from './projections/extent.ts';
 import * as inode from './projections/inode.ts';
@@ -67,6 +67,8 @@ function projectEvent(work: Working, event: Event): void {
       return extentsRemoved(work, event);
     case 'SegmentCreated':
       return volume.segmentCreated(work, event);
+    case 'SegmentRemoved':
+      return segmentRemoved(work, event);
     case 'BlocksChecksummed':
       return blocksChecksummed(work, event);
     case 'XattrSet':

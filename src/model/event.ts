@@ -164,6 +164,14 @@ export interface SegmentCreated {
   readonly rid: Rid;
 }
 
+/** The segment's file is gone: no extent, present or kept past, names a block of it. */
+export interface SegmentRemoved {
+  readonly type: 'SegmentRemoved';
+  readonly segment: SegmentNumber;
+  /** Its checksums end before this block. */
+  readonly blocks: number;
+}
+
 /** CRC-32 of consecutive segment blocks, 4 bytes big-endian each, from `segmentBlock` on. */
 export interface BlocksChecksummed {
   readonly type: 'BlocksChecksummed';
@@ -206,6 +214,7 @@ export type Event =
   | ExtentsMapped
   | ExtentsRemoved
   | SegmentCreated
+  | SegmentRemoved
   | BlocksChecksummed
   | XattrSet
   | XattrRemoved;

@@ -59,7 +59,7 @@ export type Cause =
   | 'removexattr'
   | 'atime'
   | 'reap'
-  | 'segment'
+  | 'reclaim'
   | 'repair'
   | 'copy'
   | 'release'

@@ -84,6 +84,12 @@ export class FakeItems implements MutableItems {
     this.put(segmentKey(segmentNumber(n)), { rid: rid(writer) });
   }
 
+  /** What projecting `SegmentRemoved` does. */
+  removeSegment(n: number): void {
+    this.delete(segmentKey(segmentNumber(n)));
+    this.delete(checksumKey(segmentNumber(n), 0));
+  }
+
   /** Current extents map the place. */
   own(place: Place): void {
     this.put(refKey(place.segment, place.segmentBlock), { count: place.count, owners: 1 });

@@ -110,6 +110,7 @@ test('the reclaimer gives space back and removes what is empty', async ({ dir })
     bounds: () => ({ durable: seq(100), pins: [] }),
     horizon: NO_SEQ,
     advance: () => Promise.resolve(),
+    removed: () => Promise.resolve(),
   });
   const before = (await stat(path)).blocks * 512;
   for (const place of places.slice(0, 16)) items.free(1, place);
@@ -130,6 +131,7 @@ test('the reclaimer gives space back and removes what is empty', async ({ dir })
     bounds: () => ({ durable: seq(100), pins: [] }),
     horizon: seq(50),
     advance: () => Promise.resolve(),
+    removed: () => Promise.resolve(),
   });
   while (await later.step());
   assert.equal(await readdir(segmentFolder(dir, rid(1))), []);

@@ -78,6 +78,10 @@ function kit(items: FakeItems, files = new FakeFiles(), more: Partial<ReclaimerO
       await files.call(`advance ${horizon}`);
       advanced.push([horizon, forced]);
     },
+    removed: async (segment) => {
+      await files.call(`removed ${segment}`);
+      items.removeSegment(segment);
+    },
     rangesPerSecond: Number.POSITIVE_INFINITY,
     ...more,
   };
@@ -112,12 +116,18 @@ test('punches what nobody owns, adjacent ranges at once, and removes empty segme
   const { items, files } = world();
   const k = kit(items, files);
   await finish(k.reclaimer);
-  assert.equal(files.calls, ['advance 1000', 'punch 1 0+8', 'punch 2 4+4', 'remove 1']);
+  assert.equal(files.calls, [
+    'advance 1000',
+    'punch 1 0+8',
+    'punch 2 4+4',
+    'remove 1',
+    'removed 1',
+  ]);
   assert.equal([...(files.live.get(segmentNumber(2)) ?? [])], [0, 1, 2, 3], 'owned blocks stay');
   assert.equal(items.keys('freed'), []);
   assert.is(items.volume().heldBlocks, 0);
-  assert.is(items.keys('checksum').length, 2, 'checksums stay: the digest covers them');
-  assert.is(items.keys('segment').length, 2, 'segments stay: fsck compares them');
+  assert.is(items.keys('checksum').length, 1, 'its checksums go with a segment');
+  assert.is(items.keys('segment').length, 1);
   assert.is(k.reclaimer.horizon, 1000);
 });
 
@@ -166,7 +176,7 @@ test('nothing beyond the durable log or a pin is touched', async () => {
   assert.is(items.volume().heldBlocks, 8);
   k.pins = [];
   await finish(k.reclaimer);
-  assert.equal(files.calls.slice(2), ['advance 25', 'punch 1 4+4', 'remove 1']);
+  assert.equal(files.calls.slice(2), ['advance 25', 'punch 1 4+4', 'remove 1', 'removed 1']);
   assert.is(items.keys('freed').length, 1);
 });
 
@@ -196,7 +206,7 @@ test('a duration keeps what is younger', async () => {
   assert.equal(files.calls, ['advance 14', 'punch 1 0+4']);
   k.clock.advance(60_000);
   await finish(k.reclaimer);
-  assert.equal(files.calls.slice(2), ['advance 24', 'punch 1 4+4', 'remove 1']);
+  assert.equal(files.calls.slice(2), ['advance 24', 'punch 1 4+4', 'remove 1', 'removed 1']);
 });
 
 test('forever keeps everything, until space is short; then the oldest goes first', async () => {

@@ -9,7 +9,7 @@ import type { Before } from '../../src/index/projections/before.ts';
 import type { PlacedExtent, PlacedRef } from '../../src/index/placed.ts';
 import { overlapping } from '../../src/index/placed.ts';
 import { MAX_RUN_BLOCKS } from '../../src/index/projections/reference.ts';
-import { AssertionError } from '../../src/model/assert.ts';
+import { AssertionError, must } from '../../src/model/assert.ts';
 import type { Event, EventType } from '../../src/model/event.ts';
 import { EXTENT_OFFLINE, EXTENT_UNWRITTEN, type Extent } from '../../src/model/extent.ts';
 import {
@@ -124,9 +124,16 @@ function mutationsOf(events: readonly Event[], state: State = {}): [string, Muta
   return all.filter(({ family }) => family !== 'meta').map(({ key, value }) => [key, value]);
 }
 
+const inodeIn = (rows: readonly [string, Mutation['value']][], at: number): Inode =>
+  must(rows[at], `row ${at}`)[1] as Inode;
+
 function volumeAfter(events: readonly Event[], state: State = {}) {
   const all = project(transaction(events), before(state));
-  const { lastTime, ...rest } = all.find(({ family }) => family === 'meta')?.value as typeof volume;
+  const found = must(
+    all.find(({ family }) => family === 'meta'),
+    'the volume',
+  );
+  const { lastTime, ...rest } = found.value as typeof volume;
   assert.is(lastTime, 90_500_000);
   return rest;
 }
@@ -224,10 +231,10 @@ const golden: { readonly [T in EventType]: () => void } = {
     const link = { ...created, mode: 0o120777, target };
     const rows = mutationsOf([link]);
     assert.is(rows.length, 2, 'no dataSeq');
-    const { size, dataSeq } = rows[0]?.[1] as Inode;
+    const { size, dataSeq } = inodeIn(rows, 0);
     assert.equal({ size, dataSeq }, { size: sizeOf(8), dataSeq: 0 });
     const directory = { ...created, mode: 0o40700, parent: DIR };
-    const made = mutationsOf([directory])[0]?.[1] as Inode;
+    const made = inodeIn(mutationsOf([directory]), 0);
     assert.equal([made.nextPosition, made.parent], [2, 1]);
   },
   AttributesChanged() {
@@ -397,6 +404,14 @@ const golden: { readonly [T in EventType]: () => void } = {
     assert.is(volumeAfter([event]).nextSegment, 9);
     assert.is(volumeAfter([{ ...event, segment: SEG }]).nextSegment, 4);
   },
+  SegmentRemoved() {
+    const event = { type: 'SegmentRemoved', segment: SEG, blocks: 300 } as const;
+    assert.equal(mutationsOf([event], { checksums: { checksums: Buffer.from('zzzz') } }), [
+      [keys.segmentKey(SEG), undefined],
+      [keys.checksumKey(SEG, 0), undefined],
+      [keys.checksumKey(SEG, 1), undefined],
+    ]);
+  },
   BlocksChecksummed() {
     const sums = Buffer.from('aaaabbbbcccc');
     const event = {
@@ -434,7 +449,7 @@ const golden: { readonly [T in EventType]: () => void } = {
     const state = { inodes: [{ ...file, xattrs: 1 }], xattr: known, historyMicros: -1 };
     const rows = mutationsOf([event], state);
     assert.equal(rows[1], [keys.historyKey(keys.xattrKey(FILE, NAME), NOW), known]);
-    assert.is((rows[2]?.[1] as Inode).xattrs, 1);
+    assert.is(inodeIn(rows, 2).xattrs, 1);
   },
   XattrRemoved() {
     const event = { type: 'XattrRemoved', ino: FILE, name: NAME, ctime: T2 } as const;

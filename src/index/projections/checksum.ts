@@ -1,9 +1,9 @@
 /** Checksums of segment blocks, kept in aligned runs. */
 
-import type { BlocksChecksummed } from '../../model/event.ts';
-import type { SegmentNumber } from '../../model/ids.ts';
+import type { BlocksChecksummed, SegmentRemoved } from '../../model/event.ts';
+import { rid, type SegmentNumber } from '../../model/ids.ts';
 import type { ChecksumItem } from '../items.ts';
-import { CHECKSUM_RUN_BLOCKS, checksumKey } from '../keys.ts';
+import { CHECKSUM_RUN_BLOCKS, checksumKey, segmentKey } from '../keys.ts';
 import type { Working } from './working.ts';
 
 const SUM_BYTES = 4;
@@ -22,6 +22,16 @@ export function blocksChecksummed(work: Working, event: BlocksChecksummed): void
       checksums: overlaid(before?.checksums, sums, offset),
     });
     block = until;
+  }
+}
+
+/** The segment and all its checksums go; nothing refers to it (the reclaimer saw to that). */
+export function segmentRemoved(work: Working, { segment, blocks }: SegmentRemoved): void {
+  // The family keeps no history: only that there is an item matters.
+  work.delete('segment', segmentKey(segment), { rid: rid(0) });
+  for (let run = 0; run * CHECKSUM_RUN_BLOCKS < blocks; run++) {
+    const before = current(work, segment, run);
+    if (before !== undefined) work.delete('checksum', checksumKey(segment, run), before);
   }
 }
 

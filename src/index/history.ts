@@ -69,22 +69,18 @@ export async function* scanAt<F extends HistoryFamily>(
   }
 }
 
-/** Passes all images of `key`; the one that stood at `at`, if any did. */
+/** Passes all images of `key`; the one that stood at `at`: their lives never overlap. */
 async function imageAt(
   images: Peekable<'history'>,
   key: string,
   at: Seq,
 ): Promise<ItemTypes['history'] | undefined> {
-  let decided = false;
   let found: ItemTypes['history'] | undefined;
   for (;;) {
     const image = await images.peek();
     if (image === undefined || itemKeyOf(image.key) !== key) return found;
     const ended = decodeNumber(image.key, image.key.length - ENDED_CHARS + 1);
-    if (!decided && ended > at) {
-      decided = true;
-      if (beganOf(image.value) <= at) found = image.value;
-    }
+    if (ended > at && beganOf(image.value) <= at) found = image.value;
     images.skip();
   }
 }

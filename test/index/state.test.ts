@@ -18,7 +18,8 @@ import { buildIndex, rebuildIndex, replay } from '../../src/index/rebuild.ts';
 import { backrefs, listXattrs, orphans, readDirectory } from '../../src/index/views.ts';
 import { nodeDisk as disk } from '../../src/io/node-disk.ts';
 import { isOffline, isOnline, isMapped } from '../../src/model/extent.ts';
-import { FIRST_POSITION, type Seq } from '../../src/model/ids.ts';
+import type { Event } from '../../src/model/event.ts';
+import { FIRST_POSITION, ino, rid, segmentNumber, seq, type Seq } from '../../src/model/ids.ts';
 import { batches, commit, dump, inFolder, loaded, rowsOf, withIndex } from './fixture.ts';
 import { Workload } from './generate.ts';
 
@@ -258,6 +259,47 @@ test('a checkpoint and the log behind it give what the whole log gives', async (
     });
   });
   await check(property, { numRuns: 6 });
+});
+
+test('a file of very many extents is read in parts, whatever is in memory', async () => {
+  const count = 5000;
+  const options = { windowItems: 1500, cacheItems: 100 };
+  await withIndex(async (index) => {
+    const format = new Workload({ seed: 1 }).next();
+    await commit(index, format);
+    const [, root] = format.events;
+    const created = { ...root, ino: ino(1024), mode: 0o100600 } as Event;
+    const segment = segmentNumber(1);
+    const step = 500;
+    for (let i = 0; i < count; i += step) {
+      const extents = Array.from({ length: step }, (_, n) => {
+        const block = (i + n) * 2;
+        return { block, count: 1, segment, segmentBlock: block, flags: 0 };
+      });
+      const mapped: Event = { type: 'ExtentsMapped', ino: ino(1024), extents };
+      const events: Event[] = i === 0 ? [created, mapped] : [mapped];
+      if (i === 0) events.unshift({ type: 'SegmentCreated', segment, rid: rid(1) });
+      await commit(index, { ...format, seq: seq(i + 2), events });
+      index.freezeLayer();
+      if (i % 1000 === 0) await index.persist(index.applied);
+    }
+    const blocksOf = (extents: readonly { block: number }[]) => extents.map((e) => e.block);
+    for (let at = 0; at < count; at += 331) {
+      const from = ((at * 7) % count) * 2;
+      const wide = await loaded(index, () => index.extents(ino(1024), from + 1, from + 40));
+      const expected = Array.from({ length: 19 }, (_, n) => from + 2 * (n + 1));
+      assert.equal(
+        blocksOf(wide),
+        expected.filter((block) => block < count * 2),
+      );
+      const first = await loaded(index, () => index.firstExtents(ino(1024), from, 3));
+      assert.ok(first.length > 0 && first.length <= 3);
+      assert.equal(blocksOf(first), [from, from + 2, from + 4].slice(0, first.length));
+    }
+    assert.equal(await loaded(index, () => index.firstExtents(ino(1024), count * 2, 3)), []);
+    assert.is(index.inode(ino(1024))?.extents, count);
+    assert.is(index.volume()?.usedBlocks, count);
+  }, options);
 });
 
 test('an index reopened goes on where it was persisted', async () => {

@@ -14,7 +14,7 @@
 import avro from 'avsc';
 import { assert } from '../model/assert.ts';
 import type { Event } from '../model/event.ts';
-import { EVENT_FIELDS, NAME_LOGICAL_TYPE, NAMESPACE, type Schema } from './schema.ts';
+import { EVENT_FIELDS, NAMESPACE, type Schema } from './schema.ts';
 
 /** avsc's cursor over a buffer, as far as it is used here. */
 interface Tap {
@@ -270,7 +270,7 @@ function classFor(schema: Schema): Constructor | undefined {
     if (schema[0] === 'null' && schema.length === 2) return OptionalType;
     return schema.some((branch) => nameOf(branch) in EVENT_FIELDS) ? EventUnionType : undefined;
   }
-  if (schema.logicalType === NAME_LOGICAL_TYPE) return NameType;
+  if (schema.ledgerfs === 'name') return NameType;
   if (schema.type === 'long') return NumberType;
   if (schema.type === 'array') return ListType;
   if (schema.name === 'U64') return U64Type;

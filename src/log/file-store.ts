@@ -45,7 +45,7 @@ export interface FileLogOptions {
   /** 32 hexadecimal digits. */
   readonly fsid: string;
   readonly clock: Clock;
-  /** Space kept for operations that free space; default the larger of 64 MiB and 1 % of the disk. */
+  /** Space kept for operations that free space; default 64 MiB (`supply.ts`). */
   readonly reserveBytes?: number;
   /** Default 64 MiB. */
   readonly segmentBytes?: number;

@@ -19,8 +19,7 @@ const MIB = 1024 * 1024;
 
 /** Allocated ahead of the end beyond the reserve; renewed when half of it is used. */
 export const WORKING_BYTES = 16 * MIB;
-const LEAST_RESERVE_BYTES = 64 * MIB;
-const RESERVE_SHARE = 1 / 100;
+const RESERVE_BYTES = 64 * MIB;
 /** The reserve takes no more than this part of a small disk. */
 const LARGEST_RESERVE_SHARE = 1 / 8;
 /** The next segment is prepared when the active one has this part of its size. */
@@ -28,11 +27,14 @@ const PREPARE_SHARE = 3 / 4;
 /** Pause before space is asked for again where there was none. */
 const RETRY_MS = 250;
 
-/** The reserve of a log on the disk of `dir`: the larger of 64 MiB and 1 %, at most an eighth. */
+/**
+ * The reserve of a log on the disk of `dir`: 64 MiB, at most an eighth of the disk. It is allocated
+ * for good, so it is no larger on a large disk: there the data layer leaves the last 1 % alone
+ * (`data/space.ts`), and the log can still grow into that.
+ */
 export async function defaultReserve(disk: Disk, dir: string): Promise<number> {
   const { totalBytes } = await disk.space(dir);
-  const wanted = Math.max(LEAST_RESERVE_BYTES, totalBytes * RESERVE_SHARE);
-  return Math.floor(Math.min(wanted, totalBytes * LARGEST_RESERVE_SHARE));
+  return Math.min(RESERVE_BYTES, Math.floor(totalBytes * LARGEST_RESERVE_SHARE));
 }
 
 export interface SupplyOptions {

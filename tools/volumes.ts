@@ -98,6 +98,7 @@ export async function onVolume<T>(
   let failure: Error | undefined;
   const volume = await openVolume({
     dir: directory,
+    quiet: true,
     log: silent,
     onProgress,
     onFailure: (error) => (failure ??= error),

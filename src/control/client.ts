@@ -23,6 +23,7 @@ export interface ControlClient {
   /** Resolves to the oldest position that is left. */
   trim(before: number): Promise<number>;
   scrub<T>(onProgress: OnProgress): Promise<T>;
+  check<T>(onProgress: OnProgress): Promise<T>;
 }
 
 /** A client of the daemon that serves `volume`, or undefined if none listens there. */
@@ -73,6 +74,7 @@ function clientOf(volume: string): ControlClient {
     trim: async (before) =>
       (await work<{ oldest: number }>('POST', '/v1/trim', { before }, quietly)).oldest,
     scrub: <T>(onProgress: OnProgress) => work<T>('POST', '/v1/scrub', undefined, onProgress),
+    check: <T>(onProgress: OnProgress) => work<T>('POST', '/v1/check', undefined, onProgress),
   };
 }
 

@@ -22,6 +22,7 @@ export interface ControlledDaemon {
   /** Resolves to the oldest position that is left. */
   trim(before: number): Promise<number>;
   scrub(onProgress: OnProgress): Promise<unknown>;
+  check(onProgress: OnProgress): Promise<unknown>;
 }
 
 export interface RouteRequest {
@@ -138,6 +139,13 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/scrub',
     access: 'owner',
     run: (daemon, _, onProgress) => daemon.scrub(onProgress),
+  },
+  {
+    ...long,
+    method: 'POST',
+    path: '/v1/check',
+    access: 'owner',
+    run: (daemon, _, onProgress) => daemon.check(onProgress),
   },
 ];
 

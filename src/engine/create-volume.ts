@@ -37,6 +37,12 @@ export interface CreateOptions {
   readonly ports?: VolumePorts;
 }
 
+/**
+ * Of the volume's directory: everybody may reach the control socket in it, where the daemon asks who
+ * comes; all else in it is private. The mode of a directory that was there already is its owner's.
+ */
+const PASSABLE = 0o711;
+
 /** Throws `VolumeError`: ENOTEMPTY, ENOTDIR, EBUSY (mounted), or the disk's own errors. */
 export async function createVolume(options: CreateOptions): Promise<{ fsid: string }> {
   const ports = options.ports ?? systemPorts;
@@ -61,6 +67,7 @@ async function prepareDirectory(ports: VolumePorts, paths: VolumePaths, force: b
   const info = await disk.info(paths.dir);
   if (info === undefined) {
     await disk.mkdir(paths.dir);
+    await disk.chmod(paths.dir, PASSABLE);
     return;
   }
   if (!info.isDirectory) throw new VolumeError(`${paths.dir}: not a directory`, 'ENOTDIR');

@@ -174,7 +174,9 @@ export class Filesystem implements FilesystemApi {
   }
 
   close(file: OpenFile): void {
-    this.#parts.removals.closed(file.ino);
+    const { removals } = this.#parts;
+    removals.closed(file.ino);
+    if (!removals.isOpen(file.ino)) this.#core.data.endStream(file.ino);
   }
 
   openDirectory(ino: Ino): Answer<Listing> {

@@ -60,7 +60,7 @@ export class Maintenance {
   async start(core: Core, data: SegmentStore, oldestPin: () => Seq | undefined): Promise<void> {
     this.#core = core;
     this.#data = data;
-    const { ports, paths, index } = this.#opened;
+    const { options, ports, paths, index } = this.#opened;
     this.#reclaimer = new Reclaimer({
       items: {
         snapshot: () => index.snapshot(),
@@ -81,6 +81,7 @@ export class Maintenance {
     const failed = (error: Error) => core.journal('error', `reclaiming: ${error.message}`);
     const [newest] = await listCheckpoints(ports.disk, paths.checkpoints);
     this.#lastCheckpoint = newest ?? NO_SEQ;
+    if (options.quiet === true) return;
     this.#running = this.#reclaimer.run(this.#stopping.signal, RECLAIM_IDLE_MS, failed);
   }
 
@@ -119,13 +120,13 @@ export class Maintenance {
     return spaceFigures(use, this.#diskSpace, this.#data?.aheadBytes ?? 0);
   }
 
-  /** Segments of the log and the bytes that they take on the disk. */
+  /** Segments of the log and the bytes in them, without the space that is allocated ahead. */
   async logSize(): Promise<{ segments: number; bytes: number }> {
     const { disk } = this.#opened.ports;
     const { log } = this.#opened.paths;
     let bytes = 0;
     const names = (await disk.list(log)).filter((name) => name.endsWith('.avro'));
-    for (const name of names) bytes += (await disk.info(`${log}/${name}`))?.allocatedBytes ?? 0;
+    for (const name of names) bytes += (await disk.info(`${log}/${name}`))?.sizeBytes ?? 0;
     return { segments: names.length, bytes };
   }
 

@@ -3,7 +3,6 @@
  * raising its format. Only `checkVolume` with `rebuild`, and `upgradeVolume`, change anything.
  */
 
-import { differences } from '../index/compare.ts';
 import { digestOf } from '../index/digest.ts';
 import type { Index } from '../index/index.ts';
 import { buildIndex } from '../index/rebuild.ts';
@@ -12,15 +11,13 @@ import { LogCorruption } from '../log/corruption.ts';
 import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
 import { readTransactionRuns } from '../log/reader.ts';
 import { FORMAT_VERSION } from '../log/schema.ts';
-import { verifyLog } from '../log/verify.ts';
-import type { LogStore } from '../log/store.ts';
 import { LogWriter } from '../log/writer.ts';
 import { NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
 import { DAEMON } from '../model/transaction.ts';
+import { checkIndex, checkLog, damagedLog, type FsckReport, type OnProgress } from './check.ts';
 import { systemPorts, type VolumePorts } from './ports.ts';
 import { openTrustedIndex, recoverIndex } from './recover-index.ts';
 import { VolumeError } from './volume-error.ts';
-import type { Progress } from './volume.ts';
 import {
   readDescription,
   readState,
@@ -29,8 +26,6 @@ import {
   writeState,
   type VolumePaths,
 } from './volume-files.ts';
-
-type OnProgress = (progress: Progress) => void;
 
 const NO_PROOF = { cleanSeq: undefined, appliedSeq: NO_SEQ, acknowledgedSeq: NO_SEQ };
 
@@ -93,16 +88,6 @@ async function openReadOnly(ports: VolumePorts, dir: string): Promise<OpenedLog>
   return FileLogStore.open({ ...place, clock: ports.clock, proof: NO_PROOF, readOnly: true });
 }
 
-export interface FsckReport {
-  readonly clean: boolean;
-  /** What was looked at and found, a line each. */
-  readonly lines: readonly string[];
-  /** One phrase: what is wrong. */
-  readonly summary: string;
-  /** Seqs lost to damage that was accepted, first and last; undefined for none. */
-  readonly lost: { readonly from: Seq; readonly to: Seq } | undefined;
-}
-
 export interface FsckOptions {
   /** Replace the index by one made from the log. */
   readonly rebuild: boolean;
@@ -110,9 +95,6 @@ export interface FsckOptions {
   readonly acceptLoss: boolean;
   readonly onProgress: OnProgress;
 }
-
-/** Differences that are listed; the rest is counted. */
-const SHOWN_DIFFERENCES = 20;
 
 /**
  * Verifies every block of the log, then compares the index, item by item, with one replayed from
@@ -124,19 +106,10 @@ export async function checkVolume(dir: string, options: FsckOptions): Promise<Fs
   const { fsid } = await readDescription(ports.disk, dir);
   const lock = ports.takeLock(paths.lock);
   try {
+    const lines: string[] = [];
     const place = { disk: ports.disk, dir: paths.log, fsid };
-    const report = await verifyLog(place, {
-      onProgress: (done, total) => options.onProgress({ phase: 'verify', done, total }),
-    });
-    const lines = [
-      `log: ${report.segments} segments, ${report.commits} commits, ` +
-        `${report.transactions} transactions verified, last ${report.last.seq}`,
-    ];
-    if (report.tailBytes > 0) lines.push(`log: ${report.tailBytes} bytes of a torn tail`);
-    if (report.damage !== undefined && !options.acceptLoss) {
-      lines.push(`log: ${report.damage.message}`);
-      return { clean: false, lines, summary: 'the log is damaged', lost: undefined };
-    }
+    const sound = await checkLog(place, lines, options.onProgress);
+    if (!sound && !options.acceptLoss) return damagedLog(lines);
     return options.rebuild
       ? await rebuild(ports, paths, fsid, options, lines)
       : await compare(ports, paths, fsid, options, lines);
@@ -202,79 +175,33 @@ async function compare(
     proof: { ...NO_PROOF, cleanSeq: state?.cleanSeq },
     readOnly: true,
   });
-  const scratch = `${paths.dir}/index.check`;
   try {
     const stored = await openTrustedIndex(ports, paths.index, state, (_level, message) =>
       lines.push(`index: ${message}`),
     );
-    if (stored === undefined) {
-      return {
-        clean: true,
-        lines: [...lines, 'index: to be rebuilt'],
-        summary: '',
-        lost: undefined,
-      };
-    }
-    const found = await closing(stored, () => compareWithReplay(stored, store, scratch, options));
-    lines.push(`index: at ${stored.applied}, ${found.length} differences from the log`);
-    lines.push(...found.slice(0, SHOWN_DIFFERENCES).map((key) => `index: differs at ${key}`));
-    const summary = 'the index differs from the log; fsck --rebuild replaces it';
-    return { clean: found.length === 0, lines, summary, lost: undefined };
+    if (stored === undefined) return toBeRebuilt(lines);
+    return await closing(stored, async () => {
+      const snapshot = stored.snapshot();
+      const { onProgress } = options;
+      const scratch = `${paths.dir}/index.check`;
+      const { checkpoints } = paths;
+      const check = { ports, checkpoints, scratch, store, onProgress };
+      return checkIndex(snapshot, lines, check).finally(() => snapshot.close());
+    });
   } catch (error) {
     if (!(error instanceof LogCorruption)) throw error;
-    lines.push(`log: ${error.message}`);
-    return { clean: false, lines, summary: 'the log is damaged', lost: undefined };
+    return damagedLog([...lines, `log: ${error.message}`]);
   } finally {
     await store.close();
-    await ports.removeTree(scratch);
   }
 }
 
-/**
- * Families that equal those of a replay at every moment. The past (`history`, `freed`) and the
- * counters that go with it depend on how far this machine has given it up.
- */
-const COMPARED = [
-  'inode',
-  'dirent',
-  'position',
-  'backref',
-  'extent',
-  'xattr',
-  'metaSeq',
-  'dataSeq',
-  'orphan',
-  'truncating',
-  'segment',
-  'checksum',
-  'ref',
-  'timeMark',
-] as const;
-
-/** Keys at which `stored` differs from the log replayed to the same position. */
-async function compareWithReplay(
-  stored: Index,
-  store: LogStore,
-  scratch: string,
-  options: FsckOptions,
-): Promise<string[]> {
-  await systemPorts.removeTree(scratch);
-  const to = stored.applied;
-  const replayed = await buildIndex(scratch, {
-    transactions: (after) => readTransactionRuns(store, { from: seq(after + 1), to }),
-    onProgress: (done) => options.onProgress({ phase: 'replay', done, total: to }),
-  });
-  return closing(replayed, async () => {
-    const [left, right] = [stored.snapshot(), replayed.snapshot()];
-    const found: string[] = [];
-    for await (const { family, key } of differences(left, right, COMPARED)) {
-      found.push(`${family} ${Buffer.from(key, 'latin1').toString('hex')}`);
-    }
-    left.close();
-    right.close();
-    return found;
-  });
-}
+const toBeRebuilt = (lines: readonly string[]): FsckReport => ({
+  clean: true,
+  lines: [...lines, 'index: to be rebuilt'],
+  summary: '',
+  lost: undefined,
+});
 
 /**
  * Raises the volume's format to this program's, as a logged event. `volume.json` follows the log: a

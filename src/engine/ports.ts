@@ -23,7 +23,7 @@ export interface VolumePorts {
   removeTree(path: string): Promise<void>;
   /** Directory of the index, where it is not the volume's own. LevelDB wants a real one. */
   readonly indexDir?: string;
-  /** Log space kept for operations that free space; the larger of 64 MiB and 1 % unless given. */
+  /** Log space kept for operations that free space; 64 MiB unless given. */
   readonly logReserveBytes?: number;
 }
 

@@ -11,7 +11,7 @@
  * or before the history horizon.
  */
 
-import { CheckpointDamaged, listCheckpoints, readCheckpoint } from '../index/checkpoint.ts';
+import { CheckpointDamaged, listCheckpoints } from '../index/checkpoint.ts';
 import { Index, IndexCorrupt, IndexUnusable } from '../index/index.ts';
 import { rebuildIndex, replay, type CheckpointSource } from '../index/rebuild.ts';
 import type { Disk } from '../io/disk.ts';
@@ -19,8 +19,8 @@ import type { LogFunction } from '../io/logger.ts';
 import { nodeDisk } from '../io/node-disk.ts';
 import { readTransactionRuns } from '../log/reader.ts';
 import type { LogStore } from '../log/store.ts';
-import { seqDigits } from '../log/container.ts';
 import { seq, type Seq } from '../model/ids.ts';
+import { checkpointAt } from './check.ts';
 import type { VolumePorts } from './ports.ts';
 import type { RunState } from './volume-files.ts';
 
@@ -115,10 +115,7 @@ async function usableCheckpoints(options: RecoverOptions): Promise<CheckpointSou
   const seqs = await listCheckpointSeqs(ports.disk, checkpoints);
   return seqs
     .filter((at) => at <= horizon && at <= store.durable && at + 1 >= store.oldest)
-    .map((at) => ({
-      seq: at,
-      records: readCheckpoint(ports.disk, `${checkpoints}/${seqDigits(at)}.avro`),
-    }));
+    .map((at) => checkpointAt(ports.disk, checkpoints, at));
 }
 
 const listCheckpointSeqs = async (disk: Disk, dir: string): Promise<Seq[]> =>

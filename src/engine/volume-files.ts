@@ -52,6 +52,7 @@ export const VOLUME_NAMES: ReadonlySet<string> = new Set([
   'index',
   'index.new',
   'index.old',
+  'index.check',
   'checkpoints',
   'daemon.log',
   'daemon.log.1',
@@ -83,8 +84,18 @@ export async function readDescription(disk: Disk, dir: string): Promise<VolumeDe
   return { fsid, format };
 }
 
-export const writeDescription = (disk: Disk, dir: string, description: VolumeDescription) =>
-  replaceWhole(disk, dir, VOLUME_FILE, jsonBytes({ ledgerfs: 'volume', ...description }));
+/** Everybody may read what kind of volume this is. */
+const DESCRIPTION_MODE = 0o644;
+
+export async function writeDescription(
+  disk: Disk,
+  dir: string,
+  description: VolumeDescription,
+): Promise<void> {
+  const bytes = jsonBytes({ ledgerfs: 'volume', ...description });
+  await replaceWhole(disk, dir, VOLUME_FILE, bytes);
+  await disk.chmod(`${dir}/${VOLUME_FILE}`, DESCRIPTION_MODE);
+}
 
 export interface RunState {
   /** The kernel's boot id during the last run. */

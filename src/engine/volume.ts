@@ -20,6 +20,7 @@ import type { LogFunction } from '../io/logger.ts';
 import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
 import { LogWriter } from '../log/writer.ts';
 import { generation, NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
+import { checkIndex, checkLog, damagedLog, type FsckReport, type OnProgress } from './check.ts';
 import { Committer } from './commit.ts';
 import type { Core } from './core.ts';
 import { DirtyFiles } from './dirty-files.ts';
@@ -56,6 +57,11 @@ export interface OpenOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Log or data cannot be written any more: everything that changes something gets EIO. */
   readonly onFailure: (error: Error) => void;
+  /**
+   * Open to look only: nothing is logged that nobody asked for (no reaping, no reclaiming), so that a
+   * digest taken now is that of the log as it stands.
+   */
+  readonly quiet?: boolean;
   readonly ports?: VolumePorts;
 }
 
@@ -214,6 +220,8 @@ export interface VolumeStatus {
   readonly index: { readonly applied: Seq; readonly persisted: Seq };
   readonly space: { readonly blocks: number; readonly freeBlocks: number };
   readonly openFiles: number;
+  /** Why nothing can be written any more, until the volume is opened anew. */
+  readonly failure: string | undefined;
 }
 
 export class Volume {
@@ -255,7 +263,7 @@ export class Volume {
 
   /** Takes up unfinished work and starts maintenance. Called once, by `openVolume`. */
   async start(): Promise<void> {
-    await this.#removals.resume();
+    if (this.#opened.options.quiet !== true) await this.#removals.resume();
     await this.#maintenance.start(this.#core, this.#data, () => this.#reader.oldestPin());
   }
 
@@ -274,6 +282,7 @@ export class Volume {
       index: { applied: index.applied, persisted: index.persisted },
       space: { blocks, freeBlocks },
       openFiles: this.#removals.openFiles,
+      failure: (this.#data.failure ?? log.failure)?.message,
     };
   }
 
@@ -288,6 +297,25 @@ export class Volume {
   async digest(): Promise<string> {
     await this.sync();
     return this.#maintenance.digest();
+  }
+
+  /** Verifies the log and compares the index with it, while operations go on. */
+  async check(onProgress: OnProgress): Promise<FsckReport> {
+    const { log, paths, ports } = this.#opened;
+    await this.sync();
+    const lines: string[] = [];
+    const place = { disk: ports.disk, dir: paths.log, fsid: this.fsid };
+    if (!(await checkLog(place, lines, onProgress))) return damagedLog(lines);
+    const snapshot = this.#core.index.snapshot();
+    try {
+      await this.#core.log.commit(snapshot.seq);
+      const { checkpoints, dir } = paths;
+      const scratch = `${dir}/index.check`;
+      const options = { ports, checkpoints, scratch, store: log.store, onProgress };
+      return await checkIndex(snapshot, lines, options);
+    } finally {
+      snapshot.close();
+    }
   }
 
   async checkpoint(): Promise<Seq> {

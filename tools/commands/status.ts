@@ -24,7 +24,7 @@ async function statusOf(directory: string): Promise<DaemonStatus> {
 }
 
 function show(status: DaemonStatus): void {
-  const { log, index, space } = status;
+  const { log, index, space, failure } = status;
   const points = status.mounts.map(
     ({ mountPoint, options }) => `${printable(mountPoint)} (${options.join(',')})`,
   );
@@ -39,8 +39,14 @@ function show(status: DaemonStatus): void {
     ['index', `applied ${index.applied}, ${log.head - index.persisted} not yet on disk`],
     ['space', `${free} free of ${formatSize(space.blocks * BLOCK_BYTES)}`],
     ['open files', String(status.openFiles)],
+    ...(failure === undefined ? [] : [failureField(failure)]),
   ]);
 }
+
+const failureField = (failure: string): readonly [string, string] => [
+  'FAILED',
+  `${printable(failure)}; changes get EIO, reads go on; unmount and mount it again`,
+];
 
 async function status(
   path: string | undefined,

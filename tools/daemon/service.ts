@@ -33,12 +33,13 @@ export interface MountSession {
 export interface ServedVolume {
   readonly dir: string;
   readonly fsid: string;
-  status(): Promise<Pick<DaemonStatus, 'log' | 'index' | 'space' | 'openFiles'>>;
+  status(): Promise<Pick<DaemonStatus, 'log' | 'index' | 'space' | 'openFiles' | 'failure'>>;
   sync(): Promise<Seq>;
   digest(): Promise<string>;
   checkpoint(): Promise<Seq>;
   trim(before: Seq): Promise<Seq>;
   scrub(onProgress: OnProgress): Promise<unknown>;
+  check(onProgress: OnProgress): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -133,6 +134,10 @@ export class Service implements ControlledDaemon {
 
   scrub(onProgress: OnProgress): Promise<unknown> {
     return this.#options.volume.scrub(onProgress);
+  }
+
+  check(onProgress: OnProgress): Promise<unknown> {
+    return this.#options.volume.check(onProgress);
   }
 
   /** Ends the daemon; see the opening comment. Further calls wait for the same end. */

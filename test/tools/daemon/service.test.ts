@@ -58,6 +58,7 @@ const volumeOf = (story: Story, failing: ReadonlySet<string>): ServedVolume => {
       }),
     sync: () => act('sync').then(() => seq(1)),
     digest: () => Promise.resolve(''),
+    check: () => Promise.resolve(undefined),
     checkpoint: () => Promise.resolve(seq(1)),
     trim: () => Promise.resolve(seq(1)),
     scrub: () => Promise.resolve({}),

@@ -13,6 +13,7 @@
  */
 
 import { Level } from 'level';
+import { makePrivateDirectory } from '../io/make-private.ts';
 import { assert } from '../model/assert.ts';
 import { NO_SEQ, type Seq } from '../model/ids.ts';
 import { IndexCorrupt, IndexUnusable } from './errors.ts';
@@ -229,6 +230,8 @@ function readFailure(dir: string, error: unknown): unknown {
 async function openDatabase(dir: string): Promise<Database> {
   const database: Database = new Level(dir, OPTIONS);
   try {
+    // An index tells every name there is; LevelDB would make a directory that all may read.
+    await makePrivateDirectory(dir);
     await database.open();
     return database;
   } catch (error) {

@@ -67,7 +67,10 @@ export interface Disk {
   /** Names in a directory, in no order. */
   list(path: string): Promise<string[]>;
   info(path: string): Promise<FileInfo | undefined>;
+  /** Private to its owner, like every file that `open` creates. */
   mkdir(path: string): Promise<void>;
+  /** Opens a file or directory to others; who may do what is no matter of durability. */
+  chmod(path: string, mode: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Removes a file. */
   unlink(path: string): Promise<void>;

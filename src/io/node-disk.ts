@@ -8,7 +8,7 @@
 
 import { close, constants, fdatasync, fstat, fsync, ftruncate, open, read, writev } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { mkdir, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { assert } from '../model/assert.ts';
 import { ERRNO } from '../model/errno.ts';
@@ -165,6 +165,10 @@ class NodeDisk implements Disk {
 
   async mkdir(path: string): Promise<void> {
     await mkdir(path, DIRECTORY_MODE);
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return chmod(path, mode);
   }
 
   rename(from: string, to: string): Promise<void> {

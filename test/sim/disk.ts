@@ -171,6 +171,11 @@ export class SimDisk implements Disk {
     });
   }
 
+  /** Whoever simulates is the owner of everything: modes are not kept. */
+  async chmod(path: string, _mode: number): Promise<void> {
+    if (this.#names.find(path) === undefined) throw systemError('ENOENT', 'chmod', path);
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.call('rename', from, 0, 0, () => {
       const [oldDir, oldName] = this.#place('rename', from);

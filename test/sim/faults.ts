@@ -16,6 +16,7 @@ export type CallKind =
   | 'info'
   | 'list'
   | 'mkdir'
+  | 'chmod'
   | 'rename'
   | 'unlink'
   | 'removeTree'

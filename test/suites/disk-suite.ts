@@ -232,6 +232,12 @@ export function runDiskSuite(name: string, open: () => Promise<DiskUnderTest>): 
     assert.is(await readWhole(it.disk, `${it.dir}/none`), undefined);
   });
 
+  test('opens a file to others', async ({ it, path }) => {
+    assert.is(await codeOf(it.disk.chmod(path, 0o644)), 'ENOENT');
+    await (await it.disk.open(path, 'create')).close();
+    await it.disk.chmod(path, 0o644);
+  });
+
   test('tells its space', async ({ it }) => {
     const space = await it.disk.space(it.dir);
     assert.ok(space.totalBytes > 0);

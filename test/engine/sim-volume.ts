@@ -1,0 +1,126 @@
+/**
+ * A volume on the simulated disk, under the real clock: for tests that make the disk below fail or
+ * fill up at will. Its index is a real directory, since LevelDB wants one.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createVolume } from '../../src/engine/create-volume.ts';
+import { systemPorts, type VolumePorts } from '../../src/engine/ports.ts';
+import { openVolume, type Volume } from '../../src/engine/volume.ts';
+import { byteStringOf, ROOT_INO, type Ino } from '../../src/model/ids.ts';
+import { isRefusal, type Refusal } from '../../src/model/errno.ts';
+import { sizeOf } from '../../src/model/size.ts';
+import type { Answer, Caller, OpenFile } from '../../src/engine/api.ts';
+import { SimDisk } from '../sim/disk.ts';
+import { SimRandom } from '../sim/random.ts';
+
+const DIR = '/volume';
+export const CALLER: Caller = { uid: 0, gid: 0, pid: 1 };
+
+export interface SimVolumeOptions {
+  readonly totalBytes?: number;
+  readonly historyMicros?: number;
+  readonly logReserveBytes?: number;
+  /** Instead of a directory of its own. */
+  readonly indexDir?: string;
+}
+
+export class SimVolume {
+  readonly disk: SimDisk;
+  readonly dir = DIR;
+  /** What `onFailure` was told. */
+  readonly failures: Error[] = [];
+  /** Lines of the journal. */
+  readonly journal: string[] = [];
+  volume!: Volume;
+  readonly #ports: VolumePorts;
+  readonly #scratch: string;
+
+  private constructor(scratch: string, options: SimVolumeOptions) {
+    const random = new SimRandom(1);
+    this.#scratch = scratch;
+    this.disk = new SimDisk({ random, totalBytes: options.totalBytes ?? 2 ** 32 });
+    this.#ports = {
+      ...systemPorts,
+      disk: this.disk,
+      bootId: 'boot',
+      takeLock: () => ({ release: () => undefined }),
+      removeTree: (path) => rm(path, { recursive: true, force: true }),
+      indexDir: options.indexDir ?? join(scratch, 'index'),
+      logReserveBytes: options.logReserveBytes ?? 2 ** 20,
+    };
+  }
+
+  static async create(options: SimVolumeOptions = {}): Promise<SimVolume> {
+    const scratch = await mkdtemp(join(tmpdir(), 'sim-volume-'));
+    const it = new SimVolume(scratch, options);
+    const historyMicros = options.historyMicros ?? 0;
+    const fixed = { sizeLimitBlocks: 0, force: false, owner: CALLER };
+    await createVolume({ dir: DIR, historyMicros, ports: it.#ports, ...fixed });
+    await it.open();
+    return it;
+  }
+
+  async open(): Promise<void> {
+    this.volume = await openVolume({
+      dir: DIR,
+      ports: this.#ports,
+      log: (_level, message) => void this.journal.push(message),
+      onFailure: (error) => void this.failures.push(error),
+    });
+  }
+
+  /** Closes what is open, in whatever state, and removes the scratch files. */
+  async dispose(): Promise<void> {
+    await this.volume.close().catch(() => undefined);
+    await rm(this.#scratch, { recursive: true, force: true });
+  }
+
+  /** Creates `name` in the root and opens it. */
+  async create(name: string): Promise<{ readonly ino: Ino; readonly file: OpenFile } | string> {
+    const { filesystem } = this.volume;
+    const made = await filesystem.create(ROOT_INO, byteStringOf(name), 0o644, 2, CALLER);
+    return isRefusal(made) ? made.name : { ino: made.inode.ino, file: made.file };
+  }
+
+  /** Creates `name`, writes `bytes` and closes it; the name of the first refusal, if any. */
+  async put(name: string, bytes: Buffer): Promise<string | undefined> {
+    const made = await this.create(name);
+    if (typeof made === 'string') return made;
+    const wrote = await this.write(made.file, bytes);
+    const flushed = refusalName(await this.volume.filesystem.flush(made.file));
+    this.volume.filesystem.close(made.file);
+    return wrote ?? flushed;
+  }
+
+  async write(file: OpenFile, bytes: Buffer, offset = 0): Promise<string | undefined> {
+    const payload = { bytes: Buffer.from(bytes), take: () => () => undefined };
+    const { filesystem } = this.volume;
+    return refusalName(await filesystem.write(file, sizeOf(offset), payload, false, CALLER));
+  }
+
+  /** The contents of `name`, or the name of a refusal. */
+  async get(name: string): Promise<Buffer | string> {
+    const { filesystem } = this.volume;
+    const inode = await filesystem.lookup(ROOT_INO, byteStringOf(name));
+    if (isRefusal(inode)) return inode.name;
+    const file = await filesystem.open(inode.ino, 0, CALLER);
+    if (isRefusal(file)) return file.name;
+    try {
+      const read = await filesystem.read(file, sizeOf(0), 1 << 20);
+      return isRefusal(read) ? read.name : Buffer.concat([...read]);
+    } finally {
+      filesystem.close(file);
+    }
+  }
+
+  async remove(name: string): Promise<string | undefined> {
+    const { filesystem } = this.volume;
+    return refusalName(await filesystem.unlink(ROOT_INO, byteStringOf(name), CALLER));
+  }
+}
+
+export const refusalName = (answer: Awaited<Answer<unknown>> | Refusal): string | undefined =>
+  isRefusal(answer) ? answer.name : undefined;

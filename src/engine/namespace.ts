@@ -161,14 +161,17 @@ export function rename(
     const present = namedIn(core, to.dir, to.name);
     if (isRefusal(present) && present.name !== 'ENOENT') return present;
     const target = isRefusal(present) ? undefined : present;
-    const placed = core.dirty.place(source.inode.ino);
+    // Both inodes are changed, also the one that is replaced and may have other names.
+    const placed =
+      core.dirty.place(source.inode.ino) ??
+      (target === undefined ? undefined : core.dirty.place(target.inode.ino));
     if (placed !== undefined) return placed;
     const decision = decideRename(
       {
         dir,
         newDir,
-        source: { ...source, inode: core.index.inode(source.inode.ino)! },
-        target,
+        source: asPlaced(core, source),
+        target: target === undefined ? undefined : asPlaced(core, target),
         newDirBelowSource: isBelow(core, newDir, source.inode),
         dirBelowTarget: target !== undefined && isBelow(core, dir, target.inode),
       },
@@ -188,6 +191,12 @@ export function rename(
     return undefined;
   });
 }
+
+/** `named` with its inode as it is now that its pending writes are in the log. */
+const asPlaced = (core: Core, named: Named): Named => ({
+  ...named,
+  inode: core.index.inode(named.inode.ino) ?? named.inode,
+});
 
 /** What a rename means for paths and for the inode that may have lost its last name. */
 function renamed(

@@ -23,6 +23,7 @@ import { NO_SEQ, type SegmentNumber, type Seq } from '../model/ids.ts';
 import { DAEMON } from '../model/transaction.ts';
 import type { SpaceInfo } from './api.ts';
 import type { Core } from './core.ts';
+import { nameFiles, type NamedRange } from './damage.ts';
 import type { Opened, Progress } from './volume.ts';
 import { writeState } from './volume-files.ts';
 
@@ -33,6 +34,10 @@ const CHECKPOINT_EVERY = 5_000_000;
 const KEPT_CHECKPOINTS = 2;
 /** The reclaimer rests so long when there is nothing to do. */
 const RECLAIM_IDLE_MS = 2000;
+
+export interface NamedScrubReport extends ScrubReport {
+  readonly bad: readonly NamedRange[];
+}
 
 export class Maintenance {
   readonly #opened: Opened;
@@ -189,10 +194,14 @@ export class Maintenance {
     return this.#opened.log.store.trim(before);
   }
 
-  scrub(onProgress: (progress: Progress) => void, checksums: Checksums): Promise<ScrubReport> {
+  /** Verifies all data, and names the files of what is bad. */
+  async scrub(
+    onProgress: (progress: Progress) => void,
+    checksums: Checksums,
+  ): Promise<NamedScrubReport> {
     const { ports, index } = this.#opened;
     if (this.#data === undefined) throw new Error('the volume is not started');
-    return scrub({
+    const report = await scrub({
       items: index,
       checksums,
       files: this.#data,
@@ -200,6 +209,10 @@ export class Maintenance {
       signal: this.#stopping.signal,
       onProgress: ({ done, total }) => onProgress({ phase: 'scrub', done, total }),
     });
+    const bad = await nameFiles(index, report.bad, (done) =>
+      onProgress({ phase: 'name files', done, total: 0 }),
+    );
+    return { ...report, bad };
   }
 }
 

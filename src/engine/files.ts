@@ -171,7 +171,7 @@ async function whatItNeeds(
     return parts.removals.finishTruncate(request.file.ino).then(() => undefined, refusalOf);
   }
   if (step instanceof MoreSpace) return (await step.ready) ? undefined : refuse('ENOSPC');
-  return loadBlock(parts, step.place, request.loaded);
+  return loadBlock(parts, request.file.ino, step.place, request.loaded);
 }
 
 /** All pending writes on their way to the disk, and then some of them there. */

@@ -7,7 +7,7 @@
  * waiting read pins the position it was planned at.
  */
 
-import { DamagedBlock, type Checksums, type Place } from '../data/types.ts';
+import type { Checksums, Place } from '../data/types.ts';
 import { CHECKSUM_RUN_BLOCKS } from '../index/keys.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import { clip, isMapped, isUnwritten } from '../model/extent.ts';
@@ -16,6 +16,7 @@ import { isDirectory, type Inode } from '../model/inode.ts';
 import { bytesOfSize, compareSizes, type Size } from '../model/size.ts';
 import type { Answer } from './api.ts';
 import type { Core } from './core.ts';
+import { isDamage, tellDamage } from './damage.ts';
 
 /** A place to read and where in the buffer it goes. */
 interface Wanted {
@@ -164,7 +165,13 @@ export class Reader {
     if (extent === undefined || !isMapped(extent) || isUnwritten(extent)) return undefined;
     const place = clip(extent, block, block + 1);
     const into = Buffer.allocUnsafe(BLOCK_BYTES);
-    return this.#core.data.readNow(place, into, this.checksums()) ? into : place;
+    try {
+      return this.#core.data.readNow(place, into, this.checksums()) ? into : place;
+    } catch (error) {
+      // Whoever loads the place meets the damage again, where it can be told and refused.
+      if (isDamage(error)) return place;
+      throw error;
+    }
   }
 
   /** Looks checksums up a run of 256 blocks at a time; for one read only, since it remembers. */
@@ -186,10 +193,8 @@ export class Reader {
 
   /** Damage is an operating failure of one read: EIO, named in the journal, never served. */
   #damaged(ino: Ino, error: unknown): Refusal {
-    if (!(error instanceof DamagedBlock) && !(error instanceof Error && 'code' in error))
-      throw error;
-    const { message } = error as Error;
-    this.#core.journal('error', `inode ${ino}: ${message}`, { ino });
+    if (!isDamage(error)) throw error;
+    tellDamage(this.#core, ino, error);
     return refuse('EIO');
   }
 }

@@ -51,7 +51,8 @@ export class Removals {
         this.#orphans.add(ino);
         this.#doomed.add(ino);
       }
-      for await (const ino of unfinishedTruncates(snapshot)) this.finishTruncate(ino);
+      // A failure is told by `finishTruncate` itself, and whoever needs the end waits for it anew.
+      for await (const ino of unfinishedTruncates(snapshot)) void this.finishTruncate(ino);
     } finally {
       snapshot.close();
     }
@@ -139,7 +140,7 @@ export class Removals {
 
   /** Resolves once the queue is empty or nothing in it can make progress. */
   async idle(): Promise<void> {
-    await Promise.allSettled([...this.#truncates.values()]);
+    await Promise.allSettled(this.#truncates.values());
     await this.#reaping;
   }
 

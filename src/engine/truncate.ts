@@ -17,6 +17,7 @@ import type { Inode } from '../model/inode.ts';
 import { blocksHolding, compareSizes, MAX_SIZE, type Size } from '../model/size.ts';
 import type { Answer, Caller } from './api.ts';
 import { envOf, type Core } from './core.ts';
+import { isDamage, tellDamage } from './damage.ts';
 import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
 
@@ -59,7 +60,7 @@ export function truncate(
       return removals.finishTruncate(ino).then(attempt, refusalOf) as Promise<void | Refusal>;
     }
     if (answer instanceof NeedsBlock) {
-      return loadBlock(parts, answer.place, loaded).then((failed) => failed ?? attempt());
+      return loadBlock(parts, ino, answer.place, loaded).then((failed) => failed ?? attempt());
     }
     if (!isRefusal(answer) && core.index.inode(ino)?.truncateMark !== undefined) {
       void removals.finishTruncate(ino).catch(() => {});
@@ -184,6 +185,7 @@ export const placeName = (place: Place): string => `${place.segment}/${place.seg
 /** Reads one block into `loaded`; the refusal to answer with if it cannot be read. */
 export async function loadBlock(
   parts: Pick<TruncateParts, 'core' | 'reader'>,
+  ino: Ino,
   place: Place,
   loaded: Map<string, Uint8Array>,
 ): Promise<Refusal | undefined> {
@@ -193,7 +195,8 @@ export async function loadBlock(
     loaded.set(placeName(place), bytes);
     return undefined;
   } catch (error) {
-    parts.core.journal('error', (error as Error).message);
+    if (!isDamage(error)) throw error;
+    tellDamage(parts.core, ino, error);
     return refuse('EIO');
   }
 }

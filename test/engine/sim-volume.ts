@@ -10,9 +10,9 @@ import { createVolume } from '../../src/engine/create-volume.ts';
 import { systemPorts, type VolumePorts } from '../../src/engine/ports.ts';
 import { openVolume, type Volume } from '../../src/engine/volume.ts';
 import { byteStringOf, ROOT_INO, type Ino } from '../../src/model/ids.ts';
-import { isRefusal, type Refusal } from '../../src/model/errno.ts';
+import { isRefusal } from '../../src/model/errno.ts';
 import { sizeOf } from '../../src/model/size.ts';
-import type { Answer, Caller, OpenFile } from '../../src/engine/api.ts';
+import type { Caller, OpenFile } from '../../src/engine/api.ts';
 import { SimDisk } from '../sim/disk.ts';
 import { SimRandom } from '../sim/random.ts';
 
@@ -101,6 +101,33 @@ export class SimVolume {
     return refusalName(await filesystem.write(file, sizeOf(offset), payload, false, CALLER));
   }
 
+  /** Opens `name`, writes `bytes` at `offset` and closes it; the name of the first refusal. */
+  async openAndWrite(name: string, bytes: Buffer, offset: number): Promise<string | undefined> {
+    const { filesystem } = this.volume;
+    const inode = await filesystem.lookup(ROOT_INO, byteStringOf(name));
+    if (isRefusal(inode)) return inode.name;
+    const file = await filesystem.open(inode.ino, 2, CALLER);
+    if (isRefusal(file)) return file.name;
+    const wrote = await this.write(file, bytes, offset);
+    const flushed = refusalName(await filesystem.flush(file));
+    filesystem.close(file);
+    return wrote ?? flushed;
+  }
+
+  /** Paths of the data segments that hold something. */
+  async dataFiles(): Promise<string[]> {
+    const folders = await this.disk.list(`${DIR}/data`);
+    const paths: string[] = [];
+    for (const folder of folders) {
+      const names = await this.disk.list(`${DIR}/data/${folder}`);
+      for (const path of names.map((name) => `${DIR}/data/${folder}/${name}`)) {
+        const info = await this.disk.info(path);
+        if (info !== undefined && info.sizeBytes > 0) paths.push(path);
+      }
+    }
+    return paths.toSorted();
+  }
+
   /** The contents of `name`, or the name of a refusal. */
   async get(name: string): Promise<Buffer | string> {
     const { filesystem } = this.volume;
@@ -122,5 +149,5 @@ export class SimVolume {
   }
 }
 
-export const refusalName = (answer: Awaited<Answer<unknown>> | Refusal): string | undefined =>
+export const refusalName = (answer: unknown): string | undefined =>
   isRefusal(answer) ? answer.name : undefined;

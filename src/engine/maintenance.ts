@@ -25,6 +25,7 @@ import type { SpaceInfo } from './api.ts';
 import type { Core } from './core.ts';
 import { nameFiles, type NamedRange } from './damage.ts';
 import type { Opened, Progress } from './volume.ts';
+import { VolumeError } from './volume-error.ts';
 import { writeState } from './volume-files.ts';
 
 /** The disk below is asked for its space at most so often. */
@@ -190,8 +191,24 @@ export class Maintenance {
     );
   }
 
-  trim(before: Seq): Promise<Seq> {
-    return this.#opened.log.store.trim(before);
+  /**
+   * Drops log segments that lie wholly before `before`; the oldest seq that is left. EBUSY where a
+   * rebuild with all of the kept history would need them: it begins with the newest checkpoint at or
+   * before the horizon.
+   */
+  async trim(before: Seq): Promise<Seq> {
+    const { ports, paths, log } = this.#opened;
+    const seqs = await listCheckpoints(ports.disk, paths.checkpoints);
+    const base = seqs.find((at) => at <= this.#horizon);
+    if (base === undefined) {
+      const why = `no checkpoint lies at or before the history horizon (${this.#horizon})`;
+      throw new VolumeError(`${paths.dir}: ${why}; ledgerfs checkpoint makes one`, 'EBUSY');
+    }
+    if (before > base + 1) {
+      const why = `a rebuild begins with the checkpoint at ${base}`;
+      throw new VolumeError(`${paths.dir}: ${why}; trim --before ${base + 1} can be done`, 'EBUSY');
+    }
+    return log.store.trim(before);
   }
 
   /** Verifies all data, and names the files of what is bad. */

@@ -40,7 +40,7 @@ export interface DaemonStatus {
   /** In 4 KiB blocks, as statfs(2) shows them. */
   readonly space: { readonly blocks: number; readonly freeBlocks: number };
   readonly openFiles: number;
-  /** Why nothing can be written any more, until the volume is mounted anew; absent while all is well. */
+  /** Why nothing can be written until the volume is mounted anew; absent while all is well. */
   readonly failure?: string | undefined;
 }
 

@@ -10,6 +10,7 @@ import type { Lab } from './lab/lab.ts';
 import {
   bindfs,
   cpuSeconds,
+  largeVolume,
   makeVolume,
   mountVolume,
   nullfs,
@@ -123,15 +124,13 @@ async function idle(lab: Lab, ours: MountedVolume): Promise<Figure> {
 export const million: Benchmark = {
   name: 'million',
   async run(lab) {
-    const volume = await makeVolume(lab);
-    const { million: files, listed } = lab.scale;
-    await lab.program('programs/fill-volume.js', volume, files, listed);
+    const volume = await largeVolume(lab);
     const mount = await mounting(lab, volume);
     const weight = await memory(lab, volume);
     const mounted = await mountVolume(lab, volume);
     const list = await listing(lab, mounted);
     const resting = await idle(lab, mounted);
-    await mounted.stop();
+    await mounted.unmount();
     return [mount, list, weight, resting];
   },
 };

@@ -1,12 +1,12 @@
 /**
- * How fast an index is made from a log. Replay: a log of creates only, first into a new index, beside
+ * How fast an index is made from a log. Replay: a log of creates only, into a new index, beside
  * the reading and decoding of the same log alone. Rebuild: `ledgerfs fsck --rebuild` as a user calls
  * it, start of the command and verification of the log included, of a log of mixed work.
  */
 
 import { atLeast, figureOf, interleave, type Benchmark, type Figure } from './lab/figure.ts';
 import type { Lab } from './lab/lab.ts';
-import { makeVolume } from './lab/subjects.ts';
+import { largeVolume, makeVolume } from './lab/subjects.ts';
 
 const TARGET = 60_000;
 
@@ -18,8 +18,7 @@ interface Replayed {
 
 async function replayCreates(lab: Lab): Promise<Figure> {
   const { replayed, rounds } = lab.scale;
-  const volume = await makeVolume(lab);
-  await lab.program('programs/fill-volume.js', volume, replayed, 0);
+  const volume = await largeVolume(lab);
   const floors: number[] = [];
   const results = await interleave(rounds, {
     ledgerfs: async () => {
@@ -30,7 +29,6 @@ async function replayCreates(lab: Lab): Promise<Figure> {
       return { replay: run.transactions / run.built };
     },
   });
-  await lab.remove(volume);
   const floor = floors.map((rate) => ({ replay: rate }));
   return figureOf(
     { ...results, 'the log read alone': floor },

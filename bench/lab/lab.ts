@@ -32,6 +32,8 @@ type Undo = () => unknown;
 export class Lab {
   readonly dir: string;
   readonly scale: Scale;
+  /** What one benchmark leaves to later ones of the same run. */
+  readonly kept = new Map<string, string>();
   readonly #undo: Undo[] = [];
   readonly #children = new Set<ChildProcess>();
   #directories = 0;

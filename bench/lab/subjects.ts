@@ -36,6 +36,40 @@ export async function makeVolume(lab: Lab, history = '7d'): Promise<string> {
   return volume;
 }
 
+/** The volume of a million files that benchmarks share: by name, so that the last fill is kept. */
+const LARGE = 'large volume';
+
+/** Fills a volume through the engine; see `programs/fill-volume.ts`. */
+export async function fillVolume(lab: Lab, history: string): Promise<Filled & { volume: string }> {
+  const volume = await makeVolume(lab, history);
+  const { million, listed } = lab.scale;
+  const filled = await lab.program<Filled>('programs/fill-volume.js', volume, million, listed);
+  return { ...filled, volume };
+}
+
+/** Seconds until all calls were answered, until the log was durable, and until the index was, too. */
+export interface Filled {
+  readonly answered: number;
+  readonly durable: number;
+  readonly applied: number;
+}
+
+/** Lets later benchmarks of the run use a filled volume, instead of the one kept before. */
+export async function keepLargeVolume(lab: Lab, volume: string): Promise<void> {
+  const before = lab.kept.get(LARGE);
+  lab.kept.set(LARGE, volume);
+  if (before !== undefined) await lab.remove(before);
+}
+
+/** A volume of a million files, `/big` with 100,000 among them; filled only if none was kept. */
+export async function largeVolume(lab: Lab): Promise<string> {
+  const kept = lab.kept.get(LARGE);
+  if (kept !== undefined) return kept;
+  const { volume } = await fillVolume(lab, '7d');
+  await keepLargeVolume(lab, volume);
+  return volume;
+}
+
 /** Mounts `volume` under a daemon in the background. */
 export async function mountVolume(lab: Lab, volume: string): Promise<MountedVolume> {
   const path = await lab.directory('mnt');

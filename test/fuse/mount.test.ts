@@ -392,6 +392,17 @@ mounted('an unmount from outside is noticed', async ({ path, exited, complaints 
 });
 
 if (canMount) {
+  mount('a dead mount is known as one while the kernel still shows cached attributes', () =>
+    inTemporary(async (directory) => {
+      const first = await startDaemon(directory, { attrTimeoutMs: 60_000 });
+      await fs.stat(directory);
+      first.child.kill('SIGKILL');
+      await first.exited;
+      assert.ok((await fs.stat(directory)).isDirectory(), 'the cache answers');
+      await stopDaemon(await startDaemon(directory));
+    }),
+  );
+
   mount('a mount whose daemon was killed is cleaned by the next one', () =>
     inTemporary(async (directory) => {
       const first = await startDaemon(directory);

@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { readDescription } from '../../src/engine/volume-files.ts';
+import { isDeadMount } from '../../src/fuse/kernel/mount.ts';
 import { nodeDisk } from '../../src/io/node-disk.ts';
 import { mountAt, mountTable } from '../../src/io/mount-table.ts';
 import { byteStringOf } from '../../src/model/ids.ts';
@@ -45,13 +46,9 @@ async function checkMountPoint({ volume, mountPoint }: MountPlace): Promise<void
     throw new CommandFailure(`${mountPoint}: lies in the volume itself`, 'EINVAL');
   }
   const there = mountAt(mountTable(), byteStringOf(mountPoint));
-  try {
-    const info = await stat(mountPoint);
-    if (!info.isDirectory()) throw new CommandFailure(`${mountPoint}: not a directory`, 'ENOTDIR');
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOTCONN' && there?.type === MOUNT_TYPE) return;
-    throw cause;
-  }
+  if (there?.type === MOUNT_TYPE && (await isDeadMount(mountPoint))) return;
+  const info = await stat(mountPoint);
+  if (!info.isDirectory()) throw new CommandFailure(`${mountPoint}: not a directory`, 'ENOTDIR');
   if (there === undefined) return;
   const isSame = there.type === MOUNT_TYPE && textOf(there.source) === volume;
   const what = isSame ? 'this volume is mounted there already' : 'something else is mounted there';

@@ -11,7 +11,7 @@
 
 import { spawn, type StdioOptions } from 'node:child_process';
 import { constants, openSync } from 'node:fs';
-import { realpath, stat, writeFile } from 'node:fs/promises';
+import { realpath, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { mountAt, mountTable, type Mount } from '../../io/mount-table.ts';
 import { byteStringOf } from '../../model/ids.ts';
@@ -143,11 +143,15 @@ export function ownMountAt(mountPoint: string, fsType: string): Mount | undefine
   return mount?.type === `fuse.${fsType}` ? mount : undefined;
 }
 
-/** Whether whoever served `mountPoint` is gone. Asks in the background: the mount may be our own. */
-async function isDead(mountPoint: string): Promise<boolean> {
-  const probe = stat(mountPoint).then(
+/**
+ * Whether whoever served the mount at `mountPoint` is gone. Asks in the background: the mount may be
+ * our own. By statfs(2), since stat(2) is answered from the kernel's cache for as long as attributes
+ * are valid, dead or not.
+ */
+export async function isDeadMount(mountPoint: string): Promise<boolean> {
+  const probe = statfs(mountPoint).then(
     () => false,
-    (error: NodeJS.ErrnoException) => error.code === 'ENOTCONN',
+    ({ code }: NodeJS.ErrnoException) => code === 'ENOTCONN' || code === 'ECONNABORTED',
   );
   return within(PROBE_MS, probe, false);
 }
@@ -160,7 +164,7 @@ export async function cleanStaleMount(mountPoint: string, fsType = 'ledgerfs'): 
   const place = await resolveMountPoint(mountPoint);
   let cleaned = false;
   for (let layer = 0; layer < STALE_LAYERS; layer++) {
-    if (ownMountAt(place, fsType) === undefined || !(await isDead(place))) return cleaned;
+    if (ownMountAt(place, fsType) === undefined || !(await isDeadMount(place))) return cleaned;
     await unmountAt(place, true);
     cleaned = true;
   }

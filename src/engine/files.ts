@@ -68,7 +68,8 @@ export function open(parts: FileParts, ino: Ino, flags: number, caller: Caller):
     parts.removals.closed(ino);
     return answer;
   };
-  const answer = truncate(parts, ino, ZERO_SIZE, true, caller);
+  // Set-id bits stay: where they must go, the transport has asked for that first.
+  const answer = truncate(parts, ino, ZERO_SIZE, false, caller);
   return answer instanceof Promise ? answer.then(opened) : opened(answer);
 }
 

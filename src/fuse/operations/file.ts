@@ -128,10 +128,9 @@ function openExisting(
   name: ByteString,
   flags: number,
 ): Answer<Created> {
-  const caller = request.caller;
   return chain(serving.filesystem.lookup(dir, name), (inode) => {
     if (!isRegular(inode.mode)) return refuse('EEXIST');
-    const opened = serving.filesystem.open(inode.ino, flags, caller);
+    const opened = openInode(serving, request, inode.ino, flags, request.u32(CREATE_IN.openFlags));
     return chain(opened, (file) =>
       chain(serving.filesystem.getattr(inode.ino), (now) => ({ inode: now, file })),
     );

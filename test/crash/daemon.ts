@@ -4,7 +4,7 @@
  */
 
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../src/control/client.ts';
 import { mountTable } from '../../src/io/mount-table.ts';
@@ -82,10 +82,10 @@ export class Daemon {
   }
 
   async #isUsable(): Promise<boolean> {
-    // The one live mount: the dead one of the last daemon has been taken away.
     if (mountsAt(this.mountPoint) !== 1) return false;
     if ((await connect(this.volume)) === undefined) return false;
-    return stat(this.mountPoint).then(
+    // Not by stat: the dead mount of the last daemon answers that one from the kernel's cache.
+    return statfs(this.mountPoint).then(
       () => mountsAt(this.mountPoint) === 1,
       () => false,
     );

@@ -7,13 +7,16 @@ export const XATTR_NAME_MAX = 255;
 /** Longest value, in bytes (spec 0). */
 export const XATTR_VALUE_MAX = 65535;
 
+/**
+ * ACLs (`system.posix_acl_*`) are not among them while nobody enforces them. A disk that takes one
+ * has to change the mode by it: cp -a and tar set an ACL in the place of chmod, and fall back to
+ * chmod only where they are told that there are none.
+ */
 const NAMESPACES = ['user.', 'trusted.', 'security.', 'scoutfs.'];
-const ACL_NAMES = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
 
 /** ERANGE beyond 255 bytes, EOPNOTSUPP for an unknown namespace, EINVAL for a bare prefix. */
 export function xattrNameRefusal(name: ByteString): Refusal | undefined {
   if (name.length > XATTR_NAME_MAX) return refuse('ERANGE');
-  if (ACL_NAMES.has(name)) return undefined;
   const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix));
   if (namespace === undefined) return refuse('EOPNOTSUPP');
   return name.length === namespace.length ? refuse('EINVAL') : undefined;

@@ -139,4 +139,12 @@ test('extended attributes: namespaces, limits, create and replace', () => {
   assert.is(errno(decideRemoveXattr(inode(), true, asByteString('user.a'), env())), 'granted');
 });
 
+test('an ACL that nobody would enforce is refused, so that programs set the mode instead', () => {
+  for (const kind of ['access', 'default']) {
+    const name = asByteString(`system.posix_acl_${kind}`);
+    const command = { name, value: Buffer.alloc(28), flags: 0 };
+    assert.is(errno(decideSetXattr(inode(), false, command, env())), 'EOPNOTSUPP');
+  }
+});
+
 test.run();

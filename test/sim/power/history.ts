@@ -41,7 +41,7 @@ export class History {
 
   /** Notes that operation `step` changed names or attributes, of `nodes`. */
   changed(step: number, nodes: readonly Node[]): void {
-    if (describeTree(this.#root) !== this.#states.at(-1)?.text) this.#record(step);
+    this.#record(step);
     for (const node of nodes) node.changedIn = this.#states.length - 1;
   }
 

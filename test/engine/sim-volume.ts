@@ -1,18 +1,23 @@
 /**
- * A volume on the simulated disk, under the real clock: for tests that make the disk below fail or
- * fill up at will. Its index is a real directory, since LevelDB wants one.
+ * A volume on the simulated disk: for tests that make the disk below fail or fill up at will, or that
+ * kill the process. It lives under the real clock unless it is given another. Its index is a real
+ * directory, since LevelDB wants one.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVolume } from '../../src/engine/create-volume.ts';
 import { systemPorts, type VolumePorts } from '../../src/engine/ports.ts';
 import { openVolume, type Volume } from '../../src/engine/volume.ts';
-import { byteStringOf, ROOT_INO, type Ino } from '../../src/model/ids.ts';
+import { byteStringOf, NO_SEQ, ROOT_INO, seq, type Ino } from '../../src/model/ids.ts';
 import { isRefusal } from '../../src/model/errno.ts';
 import { sizeOf } from '../../src/model/size.ts';
+import type { Transaction } from '../../src/model/transaction.ts';
 import type { Caller, OpenFile } from '../../src/engine/api.ts';
+import type { Clock } from '../../src/io/clock.ts';
+import { FileLogStore } from '../../src/log/file-store.ts';
+import { readTransactions } from '../../src/log/reader.ts';
 import { SimDisk } from '../sim/disk.ts';
 import { SimRandom } from '../sim/random.ts';
 
@@ -25,25 +30,36 @@ export interface SimVolumeOptions {
   readonly logReserveBytes?: number;
   /** Instead of a directory of its own. */
   readonly indexDir?: string;
+  readonly clock?: Clock;
+}
+
+export interface SimOpenOptions {
+  readonly quiet?: boolean;
+  readonly commitMs?: number;
 }
 
 export class SimVolume {
-  readonly disk: SimDisk;
+  disk: SimDisk;
   readonly dir = DIR;
   /** What `onFailure` was told. */
   readonly failures: Error[] = [];
   /** Lines of the journal. */
   readonly journal: string[] = [];
   volume!: Volume;
-  readonly #ports: VolumePorts;
-  readonly #scratch: string;
+  /** Tests may exchange parts of it before they open again. */
+  ports: VolumePorts;
+  /** A real directory, removed at the end. */
+  readonly scratch: string;
+  #kills = 0;
+  #isDead = false;
 
   private constructor(scratch: string, options: SimVolumeOptions) {
     const random = new SimRandom(1);
-    this.#scratch = scratch;
+    this.scratch = scratch;
     this.disk = new SimDisk({ random, totalBytes: options.totalBytes ?? 2 ** 32 });
-    this.#ports = {
+    this.ports = {
       ...systemPorts,
+      clock: options.clock ?? systemPorts.clock,
       disk: this.disk,
       bootId: 'boot',
       takeLock: () => ({ release: () => undefined }),
@@ -58,24 +74,58 @@ export class SimVolume {
     const it = new SimVolume(scratch, options);
     const historyMicros = options.historyMicros ?? 0;
     const fixed = { sizeLimitBlocks: 0, force: false, owner: CALLER };
-    await createVolume({ dir: DIR, historyMicros, ports: it.#ports, ...fixed });
+    await createVolume({ dir: DIR, historyMicros, ports: it.ports, ...fixed });
     await it.open();
     return it;
   }
 
-  async open(): Promise<void> {
+  async open(options: SimOpenOptions = {}): Promise<void> {
     this.volume = await openVolume({
+      ...options,
       dir: DIR,
-      ports: this.#ports,
+      ports: this.ports,
       log: (_level, message) => void this.journal.push(message),
       onFailure: (error) => void this.failures.push(error),
     });
+    this.#isDead = false;
+  }
+
+  get indexDir(): string {
+    return this.ports.indexDir ?? '';
+  }
+
+  /**
+   * The process dies while the kernel lives on: what was written to files is there, what was in
+   * memory is not. The next `open` has a copy of the index, since nobody closes the dead one's.
+   */
+  async kill(): Promise<void> {
+    this.disk = this.disk.outlive(new SimRandom(++this.#kills));
+    const indexDir = join(this.scratch, `index-${this.#kills}`);
+    await cp(this.indexDir, indexDir, { recursive: true });
+    this.ports = { ...this.ports, disk: this.disk, indexDir };
+    this.#isDead = true;
+  }
+
+  /** Everything durable in the log, from `from` on. */
+  async transactions(from = 1): Promise<Transaction[]> {
+    const { store } = await FileLogStore.open({
+      disk: this.disk,
+      dir: `${DIR}/log`,
+      fsid: this.volume.fsid,
+      clock: this.ports.clock,
+      proof: { cleanSeq: undefined, appliedSeq: NO_SEQ, acknowledgedSeq: NO_SEQ },
+      readOnly: true,
+    });
+    const found: Transaction[] = [];
+    for await (const tx of readTransactions(store, { from: seq(from) })) found.push(tx);
+    await store.close();
+    return found;
   }
 
   /** Closes what is open, in whatever state, and removes the scratch files. */
   async dispose(): Promise<void> {
-    await this.volume.close().catch(() => undefined);
-    await rm(this.#scratch, { recursive: true, force: true });
+    if (!this.#isDead) await this.volume.close().catch(() => undefined);
+    await rm(this.scratch, { recursive: true, force: true });
   }
 
   /** Creates `name` in the root and opens it. */

@@ -116,7 +116,8 @@ class KillTest {
     volumes: 0,
   };
   readonly #options: RunOptions;
-  readonly #random: SimRandom;
+  /** The round's own: what one round draws changes nothing in the next. */
+  #random: SimRandom;
   readonly #directory: string;
   readonly #mountPoint: string;
   readonly #crew = new Crew(WORKERS);
@@ -141,7 +142,8 @@ class KillTest {
 
   /** One round; says in a few words what it was. */
   async round(round: number): Promise<string> {
-    const random = this.#random;
+    const random = new SimRandom(this.#options.seed).fork(`round ${round}`);
+    this.#random = random;
     const story: string[] = [];
     if (round > 0 && random.chance(0.1)) {
       await this.#closeCleanly();
@@ -231,9 +233,10 @@ class KillTest {
       firstFill: (round * WORKERS + worker) * 1_000_000,
     });
     const syncing: Promise<void>[] = [];
+    const whenToSync = random.fork('syncs');
     const entries = await this.#crew.work(orderOf, (line) => {
       killer.count(line);
-      if (random.chance(0.002)) syncing.push(syncOnce(client, syncs));
+      if (whenToSync.chance(0.002)) syncing.push(syncOnce(client, syncs));
     });
     await Promise.all(syncing);
     const how = await daemon.exited();

@@ -10,7 +10,7 @@
  * docs/evidence/bench.json and the table of docs/benchmarks.md.
  */
 
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { engine } from './engine.ts';
 import { fsyncTail } from './fsync-tail.ts';
@@ -88,6 +88,7 @@ function closeOnSignal(lab: Lab): void {
 }
 
 const startedAt = new Date();
+const [loadBefore = 0] = loadavg();
 const begun = performance.now();
 const benchmarks = chosen();
 const scale = values.quick ? QUICK : FULL;
@@ -107,6 +108,7 @@ if (isWhole && !values['no-record']) {
     durationSeconds,
     rounds: scale.rounds,
     disk,
+    loadBefore,
     figures,
   });
 }

@@ -18,6 +18,8 @@ export interface Run {
   readonly durationSeconds: number;
   readonly rounds: number;
   readonly disk: string;
+  /** Processes that wanted a processor when the run began, over the minute before. */
+  readonly loadBefore: number;
   readonly figures: readonly Figure[];
 }
 
@@ -44,7 +46,10 @@ export function record(run: Run): void {
   writePage(run, commit);
 }
 
-function writeEvidence({ startedAt, disk, figures, ...run }: Run, commit: string): void {
+function writeEvidence(
+  { startedAt, disk, figures, loadBefore, ...run }: Run,
+  commit: string,
+): void {
   mkdirSync(`${ROOT}/docs/evidence`, { recursive: true });
   const missed = figures.filter(({ target }) => target?.isMet === false);
   const evidence = {
@@ -55,6 +60,7 @@ function writeEvidence({ startedAt, disk, figures, ...run }: Run, commit: string
     counts: { figures: figures.length, rounds: run.rounds },
     durationSeconds: Math.round(run.durationSeconds),
     machine: machine(disk),
+    loadBefore,
     findings: missed.map(({ name, ours, unit, target }) => {
       return `${name}: ${ours.toPrecision(4)} ${unit}, to reach ${target?.text ?? ''}`;
     }),
@@ -64,7 +70,8 @@ function writeEvidence({ startedAt, disk, figures, ...run }: Run, commit: string
 }
 
 /** Replaces what stands between the two marks of the page. */
-function writePage({ startedAt, rounds, disk, figures, command }: Run, commit: string): void {
+function writePage(run: Run, commit: string): void {
+  const { startedAt, rounds, disk, figures, command, loadBefore } = run;
   const page = readFileSync(PAGE, 'utf8');
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];
@@ -75,7 +82,7 @@ function writePage({ startedAt, rounds, disk, figures, command }: Run, commit: s
   const median = rounds === 1 ? 'one round' : `median of ${rounds} interleaved rounds`;
   const measured = [
     `Commit ${commit}, ${day}, \`${command}\`, ${median}.`,
-    `Machine: ${machine(disk)}.`,
+    `Machine: ${machine(disk)}; load before the run ${loadBefore.toFixed(1)}.`,
     '',
     formatMarkdown(figures),
   ].join('\n');

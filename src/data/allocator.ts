@@ -97,9 +97,9 @@ export class Allocator {
     return this.#room - this.#promised;
   }
 
-  /** Promises `blocks` blocks; false when not so many are free. */
-  promise(blocks: number): boolean {
-    if (this.#room - this.#promised < blocks) return false;
+  /** Promises `blocks` blocks if then `keep` are left; false when not so many are free. */
+  promise(blocks: number, keep = 0): boolean {
+    if (this.#room - this.#promised < blocks + keep) return false;
     this.#promised += blocks;
     return true;
   }

@@ -121,17 +121,17 @@ export class SegmentStore implements DataStore {
     return this.#descriptors.size;
   }
 
-  reserve(blocks: number): 'ENOSPC' | 'EIO' | undefined {
+  reserve(blocks: number, privileged = false): 'ENOSPC' | 'EIO' | undefined {
     if (this.failure !== undefined) return 'EIO';
-    return this.#ahead.promise(blocks) ? undefined : 'ENOSPC';
+    return this.#ahead.promise(blocks, privileged) ? undefined : 'ENOSPC';
   }
 
   unreserve(blocks: number): void {
     this.#ahead.unpromise(blocks);
   }
 
-  ready(blocks: number): Promise<boolean> | undefined {
-    return this.failure === undefined ? this.#ahead.ready(blocks) : undefined;
+  ready(blocks: number, privileged = false): Promise<boolean> | undefined {
+    return this.failure === undefined ? this.#ahead.ready(blocks, privileged) : undefined;
   }
 
   allocate(blocks: number, stream: number): Allocation | 'EIO' {

@@ -28,9 +28,16 @@ export interface ReservedFiles {
 
 interface Waiter {
   readonly blocks: number;
+  /** Blocks that must be left for what frees space. */
+  readonly keep: number;
   readonly resolve: (thereIs: boolean) => void;
 }
 
+/**
+ * Blocks that only what frees space is granted: 1 MiB. Cutting a file in the middle of a block writes
+ * that block anew, and must work on a full disk.
+ */
+const KEPT_BLOCKS = 256;
 /** The allocator is asked for its wants after this many promised blocks: 1 MiB. */
 const LOOK_BLOCKS = 256;
 /** While the disk has more than this to spare, in bytes, it is not asked at every step: 1 GiB. */
@@ -63,8 +70,8 @@ export class SpaceAhead {
   }
 
   /** Promises so many blocks; false if they are not reserved on the disk. */
-  promise(blocks: number): boolean {
-    const granted = this.#allocator.promise(blocks);
+  promise(blocks: number, privileged: boolean): boolean {
+    const granted = this.#allocator.promise(blocks, keptFrom(privileged));
     this.#sinceLook += blocks;
     if (!granted || this.#sinceLook >= LOOK_BLOCKS) {
       this.#sinceLook = 0;
@@ -90,10 +97,11 @@ export class SpaceAhead {
   }
 
   /** See `DataStore.ready`. */
-  ready(blocks: number): Promise<boolean> | undefined {
-    if (this.#closed || this.#allocator.freeBlocks >= blocks) return undefined;
+  ready(blocks: number, privileged: boolean): Promise<boolean> | undefined {
+    const keep = keptFrom(privileged);
+    if (this.#closed || this.#allocator.freeBlocks >= blocks + keep) return undefined;
     return new Promise((resolve) => {
-      this.#waiters.push({ blocks, resolve });
+      this.#waiters.push({ blocks, keep, resolve });
       void this.#fill();
     });
   }
@@ -135,7 +143,7 @@ export class SpaceAhead {
   }
 
   #demand(): number {
-    return this.#waiters.reduce((blocks, waiter) => blocks + waiter.blocks, 0);
+    return this.#waiters.reduce((blocks, waiter) => blocks + waiter.blocks, KEPT_BLOCKS);
   }
 
   /** Lets everybody go once there is room for all of them. */
@@ -149,8 +157,8 @@ export class SpaceAhead {
   #dismiss(thereIs: boolean): void {
     const waiters = this.#waiters;
     this.#waiters = [];
-    for (const { blocks, resolve } of waiters) {
-      resolve(thereIs || this.#allocator.freeBlocks >= blocks);
+    for (const { blocks, keep, resolve } of waiters) {
+      resolve(thereIs || this.#allocator.freeBlocks >= blocks + keep);
     }
   }
 
@@ -191,6 +199,8 @@ export class SpaceAhead {
     this.#allocator.extend(span.segment, blocks);
   }
 }
+
+const keptFrom = (privileged: boolean): number => (privileged ? 0 : KEPT_BLOCKS);
 
 function isFull(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;

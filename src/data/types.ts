@@ -22,9 +22,10 @@ export interface DataStore {
   /**
    * Promises `blocks` to writes that are answered before they are placed: a granted block can
    * always be allocated. Undefined when granted. Synchronous accounting against space that is
-   * reserved on the disk below ahead of use.
+   * reserved on the disk below ahead of use. `privileged` is for what frees space: on a full disk
+   * it is granted from some blocks that are kept for that.
    */
-  reserve(blocks: number): 'ENOSPC' | 'EIO' | undefined;
+  reserve(blocks: number, privileged?: boolean): 'ENOSPC' | 'EIO' | undefined;
   /** Gives back promises that will not be redeemed. */
   unreserve(blocks: number): void;
   /**
@@ -33,7 +34,7 @@ export interface DataStore {
    * to ask again, to false when there is none (ENOSPC). Await it where there is time to, because
    * `reserve` alone would refuse what the disk may still have room for.
    */
-  ready(blocks: number): Promise<boolean> | undefined;
+  ready(blocks: number, privileged?: boolean): Promise<boolean> | undefined;
   /** The stream will allocate no more (its file is closed): its segment is free for another one. */
   endStream(stream: number): void;
   /**

@@ -18,6 +18,7 @@ import { blocksHolding, compareSizes, MAX_SIZE, type Size } from '../model/size.
 import type { Answer, Caller } from './api.ts';
 import { envOf, type Core } from './core.ts';
 import { isDamage, tellDamage } from './damage.ts';
+import { MoreSpace } from './dirty-files.ts';
 import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
 
@@ -38,6 +39,9 @@ export class NeedsBlock {
   }
 }
 
+/** Done (undefined), or what an attempt has to wait for. */
+type TruncateStep = undefined | NeedsBlock | MoreSpace | 'unfinished';
+
 /** EISDIR, EINVAL (no regular file), EFBIG, ENOSPC, ESTALE. */
 export function truncate(
   parts: TruncateParts,
@@ -50,14 +54,17 @@ export function truncate(
   if (compareSizes(size, MAX_SIZE) > 0) return refuse('EFBIG');
   const loaded = new Map<string, Uint8Array>();
   const attempt = (): Answer<void> => {
-    const answer = core.committer.mutate<undefined | NeedsBlock | 'unfinished'>(() =>
+    const answer = core.committer.mutate<TruncateStep>(() =>
       truncateAttempt(parts, ino, size, killPrivileges, caller, loaded),
     );
     return answer instanceof Promise ? answer.then(settle) : settle(answer);
   };
-  const settle = (answer: undefined | NeedsBlock | 'unfinished' | Refusal): Answer<void> => {
+  const settle = (answer: TruncateStep | Refusal): Answer<void> => {
     if (answer === 'unfinished') {
       return removals.finishTruncate(ino).then(attempt, refusalOf) as Promise<void | Refusal>;
+    }
+    if (answer instanceof MoreSpace) {
+      return answer.ready.then((thereIs) => (thereIs ? attempt() : refuse('ENOSPC')));
     }
     if (answer instanceof NeedsBlock) {
       return loadBlock(parts, ino, answer.place, loaded).then((failed) => failed ?? attempt());
@@ -77,7 +84,7 @@ function truncateAttempt(
   killPrivileges: boolean,
   caller: Caller,
   loaded: ReadonlyMap<string, Uint8Array>,
-): undefined | Refusal | NeedsBlock | 'unfinished' {
+): TruncateStep | Refusal {
   const { core } = parts;
   const before = core.index.inode(ino);
   if (before === undefined) return refuse('ESTALE');
@@ -89,7 +96,7 @@ function truncateAttempt(
   const base = cut && size.tail > 0 ? baseOf(parts, inode, size.blocks, loaded) : undefined;
   if (base instanceof NeedsBlock) return base;
   const rewrite = base === undefined ? undefined : rewriteLastBlock(core, inode, size, base);
-  if (isRefusal(rewrite)) return rewrite;
+  if (isRefusal(rewrite) || rewrite instanceof MoreSpace) return rewrite;
   try {
     const facts = { inode, ...beyond(core, inode, blocksHolding(size)) };
     const command = { size, killPrivileges, lastBlock: rewrite?.events ?? [] };
@@ -152,9 +159,13 @@ function rewriteLastBlock(
   inode: Inode,
   size: Size,
   base: Uint8Array,
-): Rewrite | Refusal {
-  const refused = core.data.reserve(1);
-  if (refused !== undefined) return refuse(refused);
+): Rewrite | Refusal | MoreSpace {
+  const refused = core.data.reserve(1, true);
+  if (refused === 'EIO') return refuse(refused);
+  if (refused === 'ENOSPC') {
+    const ready = core.data.ready(1, true);
+    return ready === undefined ? refuse(refused) : new MoreSpace(ready);
+  }
   const allocation = core.data.allocate(1, 0);
   if (allocation === 'EIO') return refuse('EIO');
   const bytes = Buffer.alloc(BLOCK_BYTES);

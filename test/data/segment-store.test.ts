@@ -250,6 +250,12 @@ test('a full disk refuses, touches no reserve, and goes on once there is space',
   assert.ok(taken >= 120, `${taken} MiB were granted`);
   assert.is(store.reserve(4096), 'ENOSPC');
   assert.ok((await disk.space(DATA)).availableBytes >= 64 * MIB);
+  let small = 0;
+  while (store.reserve(1) === undefined) small++;
+  assert.is(store.reserve(256, true), undefined, 'what frees space is granted some blocks');
+  assert.is(store.reserve(1, true), 'ENOSPC', 'not any number');
+  assert.is(await store.ready(1, true), false);
+  store.unreserve(256 + small);
   for (let i = 0; i < taken; i++) {
     const a = store.allocate(256, 0);
     if (a === 'EIO') throw store.failure as Error;

@@ -5,6 +5,7 @@
  */
 
 import { SegmentStore } from '../../src/data/segment-store.ts';
+import { Committer } from '../../src/engine/commit.ts';
 import { DirtyFiles } from '../../src/engine/dirty-files.ts';
 import { Filesystem } from '../../src/engine/filesystem.ts';
 import { Index } from '../../src/index/index.ts';
@@ -51,9 +52,18 @@ const MUTATIONS: Readonly<Record<MutantName, () => void>> = {
       return persist.call(this, seq(Number.MAX_SAFE_INTEGER));
     };
     const { commit } = LogWriter.prototype;
-    LogWriter.prototype.commit = function lazily(upTo) {
-      // Only who asks for everything is a person who waits for durability.
-      return upTo === undefined ? commit.call(this) : Promise.resolve();
+    const { persist: persistAll } = Committer.prototype;
+    let isPersisting = false;
+    LogWriter.prototype.commit = function unlessPersisting(upTo) {
+      return isPersisting ? Promise.resolve() : commit.call(this, upTo);
+    };
+    Committer.prototype.persist = function early() {
+      isPersisting = true;
+      try {
+        return persistAll.call(this);
+      } finally {
+        isPersisting = false;
+      }
     };
   },
 };

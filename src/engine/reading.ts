@@ -48,13 +48,16 @@ export class Reader {
   }
 
   read(ino: Ino, offset: Size, length: number): Answer<readonly Uint8Array[]> {
-    const planned = this.#core.committer.attempt(() => this.#attempt(ino, offset, length));
+    // One that has to be made again is answered later: others use the scratch buffer by then.
+    let atOnce = true;
+    const planned = this.#core.committer.attempt(() => this.#attempt(ino, offset, length, atOnce));
+    atOnce = false;
     const answer = (p: Planned | Refusal) => (isRefusal(p) ? p : p());
     return planned instanceof Promise ? planned.then(answer) : answer(planned);
   }
 
   /** Plans a read; the answer is a thunk, since an attempt's own value is never a promise. */
-  #attempt(ino: Ino, offset: Size, length: number): Planned | Refusal {
+  #attempt(ino: Ino, offset: Size, length: number, atOnce: boolean): Planned | Refusal {
     const inode = this.#core.index.inode(ino);
     if (inode === undefined) return refuse('ESTALE');
     if (isDirectory(inode.mode)) return refuse('EISDIR');
@@ -63,7 +66,7 @@ export class Reader {
     const left = bytesOfSize({ blocks: size.blocks - offset.blocks, tail: size.tail });
     const bytes = Math.min(length, left - offset.tail);
     const blocks = Math.ceil((offset.tail + bytes) / BLOCK_BYTES);
-    const scratch = blocks * BLOCK_BYTES <= SCRATCH_BYTES;
+    const scratch = atOnce && blocks * BLOCK_BYTES <= SCRATCH_BYTES;
     const into = scratch ? this.#scratch : Buffer.allocUnsafeSlow(blocks * BLOCK_BYTES);
     const wanted = this.#plan(inode, offset.blocks, blocks, into);
     const part = (buffer: Buffer): readonly Uint8Array[] => [

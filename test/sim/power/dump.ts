@@ -12,12 +12,10 @@ import {
 } from '../../../src/model/ids.ts';
 import { isDirectory, isSymlink, type Inode } from '../../../src/model/inode.ts';
 import { bytesOfSize, sizeOf } from '../../../src/model/size.ts';
-import type { Drive } from './drive.ts';
-import { CUT } from './drive.ts';
+import { CUT, type Drive } from './drive.ts';
+import { CALLER, Finding } from './scene.ts';
 import { newNode, setBytes, type Node } from './tree.ts';
-import { Finding } from './workload.ts';
 
-const CALLER = { uid: 0, gid: 0, pid: 1 };
 const READ_BYTES = 64 * 1024;
 const LIST_ENTRIES = 3;
 

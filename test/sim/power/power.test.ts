@@ -1,14 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MUTATIONS } from './mutations.ts';
-import { playSeed, type Mutation } from './simulation.ts';
+import { playSeed } from './simulation.ts';
 
 /** Enough for every `npm test`; `npm run test:power` plays any number. */
 const SEEDS = 200;
-/** A mutation is noticed within so many seeds; the rarest was in one of 150. */
-const MOST_SEEDS = 800;
 
-const UNSPOILED: Mutation = { name: 'nothing' };
+const firstLine = (finding: string): string => finding.split('\n', 1)[0] ?? '';
 
 test('whatever a power loss or a kill leaves is a state that was, with all that was synced', async () => {
   const findings: string[] = [];
@@ -27,18 +25,5 @@ test('one seed plays the same run again', async () => {
     assert.equal(await playSeed(seed, MUTATIONS[0]), await playSeed(seed, MUTATIONS[0]));
   }
 });
-
-for (const mutation of MUTATIONS) {
-  test(`a missing sync is noticed: ${mutation.name}`, async () => {
-    for (let seed = 0; seed < MOST_SEEDS; seed++) {
-      if ((await playSeed(seed, mutation)).finding === undefined) continue;
-      // The same run, unspoiled, must pass: else the finding is another one.
-      if ((await playSeed(seed, UNSPOILED)).finding === undefined) return;
-    }
-    assert.unreachable(`${MOST_SEEDS} seeds did not notice`);
-  });
-}
-
-const firstLine = (finding: string): string => finding.slice(0, finding.indexOf('\n'));
 
 test.run();

@@ -19,8 +19,9 @@ import { History } from './history.ts';
 import { closeDatabases, isIndexSynced } from './index-calls.ts';
 import { indexDifferences } from './index-diff.ts';
 import { IndexDir, type IndexLoss } from './index-dir.ts';
-import { describeTree, type Node } from './tree.ts';
-import { Finding, newRoot, Workload } from './workload.ts';
+import { Finding } from './scene.ts';
+import { describeTree, newRoot, type Node } from './tree.ts';
+import { Workload } from './workload.ts';
 
 const DIR = '/volume';
 const ROOT_MODE = 0o755;

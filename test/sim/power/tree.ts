@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { ROOT_INO } from '../../../src/model/ids.ts';
 
 /** Contents as a short name for them. */
 export const digestOf = (bytes: Uint8Array): string =>
@@ -103,4 +104,11 @@ export function describeTree(root: Node): string {
     lines.push(describeNode(path, node, first));
   }
   return lines.join('\n');
+}
+
+/** The root of a fresh volume. */
+export function newRoot(mode: number): Node {
+  const root = newNode('directory', mode, 0);
+  root.ino = ROOT_INO;
+  return root;
 }

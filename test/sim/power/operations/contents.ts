@@ -1,0 +1,103 @@
+/** Random operations on open files and their contents. */
+
+import type { OpenFile } from '../../../../src/engine/api.ts';
+import { ino } from '../../../../src/model/ids.ts';
+import { sizeOf } from '../../../../src/model/size.ts';
+import { CUT } from '../drive.ts';
+import { CALLER, Finding, type Open, type Operation, type Scene } from '../scene.ts';
+import { overwritten, resized, setBytes } from '../tree.ts';
+
+/** Files reach this size, in bytes: several runs of blocks, several pages of the disk. */
+const LARGEST = 200_000;
+
+export function write(scene: Scene): Operation | undefined {
+  const open = scene.anyOpen();
+  if (open === undefined) return undefined;
+  const { node, file } = open;
+  const length = scene.random.integer(2 ** scene.random.between(4, 16)) + 1;
+  const farthest = Math.min(LARGEST - length, node.bytes.length + 10_000);
+  const offset = scene.random.chance(0.4)
+    ? Math.min(node.bytes.length, farthest)
+    : scene.random.integer(farthest + 1);
+  const bytes = scene.random.bytes(length);
+  const payload = { bytes: Buffer.from(bytes), take: () => () => undefined };
+  return {
+    what: `write ${length} bytes at ${offset} of ${node.ino}${file.synchronous ? ' (O_DSYNC)' : ''}`,
+    call: () => scene.fs.write(file, sizeOf(offset), payload, false, CALLER),
+    apply: (answer) => {
+      setBytes(node, overwritten(node.bytes, offset, bytes), scene.step);
+      if (answer !== CUT && file.synchronous) {
+        scene.history.keep(scene.history.promise(node));
+      }
+    },
+  };
+}
+
+export function truncate(scene: Scene): Operation | undefined {
+  const file = scene.pick(({ node }) => node.kind === 'file');
+  if (file === undefined) return undefined;
+  const { node } = file;
+  const length = scene.random.integer(scene.random.chance(0.6) ? node.bytes.length + 1 : LARGEST);
+  return {
+    what: `truncate ${node.ino} from ${node.bytes.length} to ${length}`,
+    places: node,
+    call: () => scene.fs.setattr(ino(node.ino), { size: sizeOf(length) }, CALLER),
+    apply: () => setBytes(node, resized(node.bytes, length), scene.step),
+  };
+}
+
+export function read(scene: Scene): Operation | undefined {
+  const open = scene.anyOpen();
+  if (open === undefined) return undefined;
+  const { node, file } = open;
+  const offset = scene.random.integer(node.bytes.length + 1);
+  const length = scene.random.integer(50_000) + 1;
+  return {
+    what: `read ${length} bytes at ${offset} of ${node.ino}`,
+    call: () => scene.fs.read(file, sizeOf(offset), length),
+    apply: (answer) => {
+      if (answer === CUT) return;
+      const found = Buffer.concat(answer as readonly Uint8Array[]);
+      if (!found.equals(node.bytes.subarray(offset, offset + length))) {
+        throw new Finding(`step ${scene.step}: a read of ${node.ino} at ${offset} is wrong`);
+      }
+    },
+  };
+}
+
+export function openExisting(scene: Scene): Operation | undefined {
+  const file = scene.pick(({ node }) => node.kind === 'file');
+  if (file === undefined || !scene.mayOpen) return undefined;
+  return {
+    what: `open ${file.node.ino}`,
+    call: () => scene.fs.open(ino(file.node.ino), 0, CALLER),
+    apply: (answer) => {
+      if (answer !== CUT) scene.open.push({ node: file.node, file: answer as OpenFile });
+    },
+  };
+}
+
+export function close(scene: Scene): Operation | undefined {
+  if (scene.open.length === 0) return undefined;
+  const [closed] = scene.open.splice(scene.random.integer(scene.open.length), 1);
+  const { node, file } = closed as Open;
+  return {
+    what: `close ${node.ino}`,
+    places: node,
+    call: async () => {
+      const refused = await scene.fs.flush(file);
+      scene.fs.close(file);
+      return refused;
+    },
+  };
+}
+
+export function flush(scene: Scene): Operation | undefined {
+  const open = scene.anyOpen();
+  if (open === undefined) return undefined;
+  return {
+    what: `flush ${open.node.ino}`,
+    places: open.node,
+    call: () => scene.fs.flush(open.file),
+  };
+}

@@ -24,6 +24,8 @@ import type { Core } from './core.ts';
 
 /** Orphans without extents or xattrs to speak of are reaped this many in one transaction. */
 const REAP_BATCH = 256;
+/** Attributes that one step removes: their names may be 255 bytes long. */
+const REMOVE_STEP_XATTRS = 512;
 const BLOCK_LIMIT = 2 ** 51;
 /** After an operating failure the reaper rests before it tries again. */
 const RETRY_MS = 1000;
@@ -199,8 +201,8 @@ export class Removals {
       return events.length === 0 ? undefined : this.#append('reap', events);
     });
     if (isRefusal(answer)) throw refusalError(answer);
-    for (const { ino } of some) {
-      this.#doomed.delete(ino);
+    for (const { ino, isLast } of some) {
+      if (isLast || !this.#core.index.isOrphan(ino)) this.#doomed.delete(ino);
       if (this.#core.index.inode(ino) === undefined) {
         this.#orphans.delete(ino);
         this.#temporaries.delete(ino);
@@ -214,12 +216,14 @@ export class Removals {
     if (inode.xattrs > 0) {
       const snapshot = this.#core.index.snapshot();
       try {
-        names = await listXattrs(snapshot, inode.ino);
+        names = await listXattrs(snapshot, inode.ino, REMOVE_STEP_XATTRS + 1);
       } finally {
         snapshot.close();
       }
     }
-    return { ino: inode.ino, xattrs: names, items: 1 + inode.extents + names.length };
+    const xattrs = names.slice(0, REMOVE_STEP_XATTRS);
+    const isLast = xattrs.length === names.length;
+    return { ino: inode.ino, xattrs, isLast, items: 1 + inode.extents + xattrs.length };
   }
 
   /** The events that end an orphan, decided against the state of this moment. */
@@ -235,7 +239,7 @@ export class Removals {
       if (index.xattr(inode.ino, name) === undefined) continue;
       events.push({ type: 'XattrRemoved', ino: inode.ino, name, ctime });
     }
-    events.push({ type: 'InodeDeleted', ino: inode.ino });
+    if (ending.isLast) events.push({ type: 'InodeDeleted', ino: inode.ino });
     return events;
   }
 
@@ -295,6 +299,8 @@ export class Removals {
 interface Ending {
   readonly ino: Ino;
   readonly xattrs: readonly ByteString[];
+  /** After these attributes there are no more, and the inode goes. */
+  readonly isLast: boolean;
   readonly items: number;
 }
 

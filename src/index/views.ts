@@ -40,10 +40,14 @@ export async function readDirectory(
   }));
 }
 
-/** Names of all extended attributes of `ino`, sorted. */
-export async function listXattrs(snapshot: IndexSnapshot, ino: Ino): Promise<ByteString[]> {
+/** Names of the first `limit` or all extended attributes of `ino`, sorted. */
+export async function listXattrs(
+  snapshot: IndexSnapshot,
+  ino: Ino,
+  limit = Infinity,
+): Promise<ByteString[]> {
   const group = xattrKey(ino, asByteString(''));
-  const rows = await snapshot.scanBatch('xattr', group, afterPrefix(group));
+  const rows = await snapshot.scanBatch('xattr', group, afterPrefix(group), { limit });
   return rows.map(({ key }) => asByteString(key.slice(SECOND)));
 }
 

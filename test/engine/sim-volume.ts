@@ -52,6 +52,8 @@ export class SimVolume {
   readonly scratch: string;
   #kills = 0;
   #isDead = false;
+  /** The engine's timers keep no process alive, and a test may wait for one of them. */
+  readonly #awake = setInterval(() => undefined, 1000);
 
   private constructor(scratch: string, options: SimVolumeOptions) {
     const random = new SimRandom(1);
@@ -125,6 +127,7 @@ export class SimVolume {
   /** Closes what is open, in whatever state, and removes the scratch files. */
   async dispose(): Promise<void> {
     if (!this.#isDead) await this.volume.close().catch(() => undefined);
+    clearInterval(this.#awake);
     await rm(this.scratch, { recursive: true, force: true });
   }
 

@@ -62,12 +62,15 @@ export async function createVolume(options: CreateOptions): Promise<{ fsid: stri
   }
 }
 
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
+
 async function prepareDirectory(ports: VolumePorts, paths: VolumePaths, force: boolean) {
   const { disk } = ports;
   const info = await disk.info(paths.dir);
   if (info === undefined) {
     await disk.mkdir(paths.dir);
     await disk.chmod(paths.dir, PASSABLE);
+    await disk.syncDir(parentOf(paths.dir));
     return;
   }
   if (!info.isDirectory) throw new VolumeError(`${paths.dir}: not a directory`, 'ENOTDIR');

@@ -41,7 +41,7 @@ export async function openTrustedIndex(
   try {
     return await Index.open(indexOptions(ports, dir));
   } catch (error) {
-    if (!(error instanceof IndexUnusable)) throw error;
+    if (!(error instanceof IndexUnusable || error instanceof IndexCorrupt)) throw error;
     log('info', `the index is rebuilt from the log: ${error.message}`);
     return undefined;
   }
@@ -69,6 +69,11 @@ export async function recoverIndex(
   options: RecoverOptions,
 ): Promise<Index> {
   if (index === undefined) return rebuilt(options);
+  if (index.applied + 1 < options.store.oldest) {
+    await index.close();
+    options.log('info', 'the index is older than the log is kept: it is rebuilt from a checkpoint');
+    return rebuilt(options);
+  }
   try {
     await replay(index, transactionsAfter(options, index.applied), {
       onProgress: (applied) => options.onReplay(applied, options.store.durable),

@@ -9,14 +9,16 @@
  *   5. `state.json` loses its clean mark: from here on a crash is known as one
  *   6. after an unclean stop, data that no transaction names is swept; this run gets its own folder
  *   7. unfinished truncations and orphans of the last run are taken up
- * Closing: pending writes are appended, the log commits, the index is written whole, and the clean
- * mark is set last. A volume whose log or data failed closes without that mark.
+ * Closing: pending writes are appended, the log commits, the index is written whole and synced (the
+ * next open trusts it, even after a power loss), and the clean mark is set last. A volume whose log or data failed closes without that mark.
  */
 
 import { SegmentStore } from '../data/segment-store.ts';
 import { sweep } from '../data/sweep.ts';
 import type { Index } from '../index/index.ts';
+import { Store } from '../index/store.ts';
 import type { LogFunction } from '../io/logger.ts';
+import { nodeDisk } from '../io/node-disk.ts';
 import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
 import { LogWriter } from '../log/writer.ts';
 import { generation, NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
@@ -352,6 +354,8 @@ export class Volume {
       await this.#data.close();
       await log.store.close();
       await core.index.close();
+      // LevelDB keeps real files, whatever disk the volume is simulated on.
+      await Store.sync(nodeDisk, ports.indexDir ?? paths.index);
       await writeState(ports.disk, paths.dir, {
         bootId: ports.bootId,
         cleanSeq: failed === undefined ? core.log.durable : undefined,

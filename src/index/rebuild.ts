@@ -2,10 +2,10 @@
  * Rebuilding an index from a checkpoint and the log, beside the one in use.
  *
  * It owns `<dir>.new` and `<dir>.old`. Order of events: what is left of an earlier attempt is
- * erased; the new index is built in `<dir>.new`; it is closed; the old index is renamed to
- * `<dir>.old`, the new one to `<dir>`; the old one is erased. A crash while building leaves the old
- * index as it was; one between the two renames leaves none, and the next start builds again. The
- * index is derived, so nothing of this has to be synced: the log is the truth.
+ * erased; the new index is built in `<dir>.new`; it is closed and synced, since a clean mark may
+ * stand beside it; the old index is renamed to `<dir>.old`, the new one to `<dir>`; the old one is
+ * erased. A crash while building leaves the old index as it was; one between the two renames leaves
+ * none, and the next start builds again.
  */
 
 import type { Disk } from '../io/disk.ts';
@@ -56,6 +56,7 @@ export async function rebuildIndex(options: RebuildOptions): Promise<void> {
   for (const path of [fresh, old]) await Store.erase(path);
   const index = await buildIndex(fresh, options);
   await index.close();
+  await Store.sync(disk, fresh);
   if ((await disk.info(dir)) !== undefined) await disk.rename(dir, old);
   await disk.rename(fresh, dir);
   await Store.erase(old);

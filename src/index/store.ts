@@ -4,7 +4,8 @@
  *
  * It owns the database directory. `write` puts mutations and the applied seq into one batch, which
  * is not synced: the log is the truth. A crash of the process loses nothing that was written; a
- * crash of the machine may lose anything, silently, which is why the index is rebuilt after one.
+ * crash of the machine may lose anything, silently, which is why the index is rebuilt after one,
+ * unless the database was closed and `sync` came after.
  *
  * After a failed write LevelDB's own log may end in a torn record, and records behind it would be
  * lost at the next open. So nothing is written any more, while reads go on, until there is room
@@ -13,6 +14,7 @@
  */
 
 import { Level } from 'level';
+import type { Disk } from '../io/disk.ts';
 import { makePrivateDirectory } from '../io/make-private.ts';
 import { assert } from '../model/assert.ts';
 import { NO_SEQ, type Seq } from '../model/ids.ts';
@@ -100,6 +102,23 @@ export class Store {
   /** Removes the database in `dir`, if there is one, and the directory. */
   static async erase(dir: string): Promise<void> {
     await (Level as unknown as Destroyer).destroy(dir);
+  }
+
+  /**
+   * Makes the closed database in `dir` durable as it is: whoever trusts it after a power loss needs
+   * that, because LevelDB neither syncs its log when it closes, nor the log before when it begins
+   * another.
+   */
+  static async sync(disk: Disk, dir: string): Promise<void> {
+    for (const name of await disk.list(dir)) {
+      const file = await disk.open(`${dir}/${name}`, 'read');
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    }
+    await disk.syncDir(dir);
   }
 
   /** Last transaction written. */

@@ -86,11 +86,16 @@ const MAX_OFFSET = 2 * 1024 * 1024;
 const inDirectory = (directory: string, name: string): string =>
   directory === '' ? name : `${directory}/${name}`;
 
+/** Share of paths that are those under which a file was opened that still is. */
+const OPEN_PATHS = 0.3;
+
 /** The operations of one worker in one lane. */
 export class OperationStream {
   readonly #random: SimRandom;
   readonly #slots: readonly number[];
   readonly #weight: { readonly sync: number };
+  /** By slot, the path that was last opened there, whatever became of it. */
+  readonly #paths = new Map<number, string>();
   #fill: number;
   #burst: { readonly slot: number; offset: number; left: number } | undefined;
 
@@ -106,6 +111,7 @@ export class OperationStream {
   /** `isOpen` tells which slots have a file. */
   next(isOpen: (slot: number) => boolean): Operation {
     const open = this.#slots.filter(isOpen);
+    for (const slot of this.#paths.keys()) if (!open.includes(slot)) this.#paths.delete(slot);
     if (this.#burst !== undefined && !open.includes(this.#burst.slot)) this.#burst = undefined;
     if (this.#burst !== undefined && this.#random.chance(0.8)) return this.#burstWrite(this.#burst);
     const closed = this.#slots.filter((slot) => !isOpen(slot));
@@ -127,10 +133,12 @@ export class OperationStream {
   #open(slot: number): Operation {
     const random = this.#random;
     const create = random.chance(0.8);
+    const path = this.#file();
+    this.#paths.set(slot, path);
     return {
       type: 'open',
       slot,
-      path: this.#file(),
+      path,
       create,
       exclusive: create && random.chance(0.2),
       truncate: random.chance(0.25),
@@ -224,6 +232,9 @@ export class OperationStream {
   }
 
   #file(): string {
+    if (this.#paths.size > 0 && this.#random.chance(OPEN_PATHS)) {
+      return this.#random.pick([...this.#paths.values()]);
+    }
     return inDirectory(this.#random.pick(DIRECTORIES), this.#random.pick(FILES));
   }
 

@@ -60,7 +60,7 @@ async function main(): Promise<void> {
   say(`seed ${seed}, ${rounds} rounds${mutant === undefined ? '' : `, mutant ${mutant}`}`);
   const commit = values.evidence === undefined ? '' : commitNow();
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   const started = performance.now();
   const result = await runRounds({
     seed,

@@ -5,12 +5,13 @@
  *   1. the kernel lock: one process owns the volume
  *   2. the index is opened, or put aside where it cannot be trusted (`recover-index.ts`)
  *   3. the log is opened: a torn tail is cut, corruption refuses
- *   4. the index is caught up with the log
- *   5. `state.json` loses its clean mark: from here on a crash is known as one
+ *   4. `state.json` loses its clean mark: from here on a crash is known as one
+ *   5. the index is caught up with the log, and `state.json` gets this kernel's boot id
  *   6. after an unclean stop, data that no transaction names is swept; this run gets its own folder
  *   7. unfinished truncations and orphans of the last run are taken up
  * Closing: pending writes are appended, the log commits, the index is written whole and synced (the
- * next open trusts it, even after a power loss), and the clean mark is set last. A volume whose log or data failed closes without that mark.
+ * next open trusts it, even after a power loss), and the clean mark is set last. A volume whose log
+ * or data failed closes without that mark.
  */
 
 import { SegmentStore } from '../data/segment-store.ts';
@@ -85,6 +86,7 @@ export async function openVolume(options: OpenOptions): Promise<Volume> {
     const indexDir = ports.indexDir ?? paths.index;
     index = await openTrustedIndex(ports, indexDir, state, options.log);
     log = await openLog(ports, paths, description, state, index?.applied ?? NO_SEQ);
+    if (state?.cleanSeq !== undefined) await dropCleanMark(ports, paths, state);
     index = await recoverIndex(index, {
       ports,
       dir: indexDir,
@@ -105,6 +107,14 @@ export async function openVolume(options: OpenOptions): Promise<Volume> {
     throw error;
   }
 }
+
+/**
+ * From here on a crash is known as one: before anything writes to the index. The boot id stays that
+ * of the run that left the index, until the index is known to be good: a crash while an index that
+ * cannot be trusted is made anew must not make it trusted.
+ */
+const dropCleanMark = (ports: VolumePorts, paths: VolumePaths, state: RunState): Promise<void> =>
+  writeState(ports.disk, paths.dir, { ...state, cleanSeq: undefined });
 
 function openLog(
   ports: VolumePorts,

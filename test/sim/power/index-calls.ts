@@ -6,6 +6,7 @@
 
 import { AbstractChainedBatch, AbstractIterator, AbstractLevel } from 'abstract-level';
 import { Level } from 'level';
+import { Store } from '../../../src/index/store.ts';
 
 let underWay = 0;
 /** Whether the last write to an index was synced, and with it all before. */
@@ -39,6 +40,13 @@ wrap(AbstractChainedBatch.prototype, 'write', (original) =>
 for (const name of ['next', 'nextv', 'all']) wrap(AbstractIterator.prototype, name, counted);
 for (const name of ['open', 'close', 'put']) wrap(AbstractLevel.prototype, name, counted);
 wrap(Level, 'destroy', counted);
+wrap(Store, 'sync', (original) =>
+  counted(function sync(...args) {
+    return original.apply(this, args).then(() => {
+      isSynced = true;
+    });
+  }),
+);
 wrap(
   AbstractLevel.prototype,
   'open',

@@ -49,8 +49,9 @@ export async function openTrustedIndex(
 
 const indexOptions = (ports: VolumePorts, dir: string) => ({
   dir,
+  // A directory of its own is a real one, since LevelDB wants that.
   availableBytes: async () =>
-    ports.indexDir === undefined ? (await ports.disk.space(dir)).availableBytes : Infinity,
+    (await (ports.indexDir === undefined ? ports.disk : nodeDisk).space(dir)).availableBytes,
 });
 
 export interface RecoverOptions {

@@ -3,7 +3,7 @@
  * and again: only open and write are refused, with ENOSPC; what was taken reads back; `rm` works at
  * once and brings space back, without a remount; so does cutting files short.
  *
- * @limit 900 s
+ * @limit 1200 s
  */
 
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';

@@ -2,7 +2,7 @@
  * Programs that people use, on a real mount: each does to the volume what it does to any disk, and
  * everything is found as it was after an unmount and a mount. The tests share one volume, in order.
  *
- * @limit 900 s
+ * @limit 1800 s
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';

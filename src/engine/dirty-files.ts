@@ -44,6 +44,11 @@ export class MoreSpace {
 export const PLACE_BLOCKS = (8 << 20) / BLOCK_BYTES;
 /** Dirty and queued bytes that all files together may hold: beyond it writers wait. */
 const MEMORY_BYTES = 64 << 20;
+/**
+ * Bytes of logged writes that may be waiting for the disk before a full-speed writer has to: an fsync
+ * of anybody waits for them (architecture 1, "Group commit").
+ */
+const QUEUE_BYTES = 8 << 20;
 /** A file of at least this size is written to a segment of its own. */
 const STREAM_BYTES = 1 << 20;
 
@@ -73,6 +78,7 @@ export class DirtyFiles {
   readonly #placeMs: number;
   readonly #journal: LogFunction;
   #cancelTimer: (() => void) | undefined;
+  #stopped = false;
   #dirtyBlocks = 0;
   #queuedBytes = 0;
   #waiters: (() => void)[] = [];
@@ -99,9 +105,22 @@ export class DirtyFiles {
     return this.dirtyBytes >= MEMORY_BYTES;
   }
 
-  /** Resolves when some queued bytes reached the disk, or writing broke. */
-  whenRoom(): Promise<void> {
-    if (!this.full || this.#data.failure !== undefined) return Promise.resolve();
+  /** Resolves when enough queued bytes reached the disk, or writing broke. */
+  async whenRoom(): Promise<void> {
+    while (this.full && this.#data.failure === undefined) await this.#someWritten();
+  }
+
+  /** So much is on its way to the disk that a file should wait before it adds 8 MiB to that. */
+  get queueIsLong(): boolean {
+    return this.#queuedBytes >= QUEUE_BYTES && this.#data.failure === undefined;
+  }
+
+  /** Resolves when the queue is short again, or writing broke. */
+  async whenQueueIsShort(): Promise<void> {
+    while (this.queueIsLong) await this.#someWritten();
+  }
+
+  #someWritten(): Promise<void> {
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -168,22 +187,33 @@ export class DirtyFiles {
     this.#cancelTimer ??= this.#clock.after(this.#placeMs, () => {
       this.#cancelTimer = undefined;
       void this.placeAll().then((failed) => {
-        if (failed !== undefined) this.#journal('error', `pending writes: ${failed.name}`);
+        if (failed === undefined) return;
+        this.#journal('error', `pending writes: ${failed.name}; tried again later`);
+        if (!this.#stopped && this.#data.failure === undefined) this.#armTimer();
       });
     });
   }
 
-  /** Appends all that is pending on any file; the last refusal, if any. */
+  /** Appends all that is pending on any file; the last refusal, if any. Never rejects. */
   async placeAll(): Promise<Refusal | undefined> {
     let failed: Refusal | undefined;
-    for (const ino of [...this.#pending.keys()]) {
-      failed = (await this.#committer.mutate(() => this.place(ino))) ?? failed;
-    }
+    for (const ino of [...this.#pending.keys()]) failed = (await this.#placeLater(ino)) ?? failed;
     return failed;
+  }
+
+  /** What goes wrong with one file must not keep the others' writes from the log. */
+  async #placeLater(ino: Ino): Promise<Refusal | undefined> {
+    try {
+      return await this.#committer.mutate(() => this.place(ino));
+    } catch (error) {
+      this.#journal('error', `inode ${ino}: pending writes: ${(error as Error).message}`);
+      return refuse('EIO');
+    }
   }
 
   /** No timer any more: for closing. */
   stop(): void {
+    this.#stopped = true;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
   }
@@ -255,7 +285,7 @@ export class DirtyFiles {
   #written(run: Run): void {
     this.#queuedBytes -= run.blocks * BLOCK_BYTES;
     run.release?.();
-    if (this.#waiters.length === 0 || this.full) return;
+    if (this.#waiters.length === 0) return;
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();

@@ -164,10 +164,7 @@ async function whatItNeeds(
   request: WriteRequest,
   step: Exclude<WriteStep, 'written' | Refusal>,
 ): Promise<Refusal | undefined> {
-  if (step === 'full') {
-    await makeRoom(parts);
-    return undefined;
-  }
+  if (step === 'full') return makeRoom(parts);
   if (step === 'unfinished') {
     return parts.removals.finishTruncate(request.file.ino).then(() => undefined, refusalOf);
   }
@@ -175,20 +172,43 @@ async function whatItNeeds(
   return loadBlock(parts, request.file.ino, step.place, request.loaded);
 }
 
-/** All pending writes on their way to the disk, and then some of them there. */
-async function makeRoom(parts: FileParts): Promise<void> {
-  await parts.core.dirty.placeAll();
-  await parts.core.dirty.whenRoom();
+/**
+ * All pending writes on their way to the disk, and then some of them there. Where the log refuses
+ * them nothing is on its way, and waiting would never end: that refusal.
+ */
+async function makeRoom(parts: FileParts): Promise<Refusal | undefined> {
+  const { dirty } = parts.core;
+  const failed = await dirty.placeAll();
+  if (failed !== undefined && dirty.full) return failed;
+  await dirty.whenRoom();
+  return undefined;
 }
 
+/**
+ * What a file has pending stays within one transaction: while that cannot be logged, nothing more
+ * is taken.
+ */
 function writeOnce(parts: FileParts, request: WriteRequest): WriteStep | Promise<WriteStep> {
   const { core } = parts;
   if (core.dirty.full) return 'full';
+  if ((core.dirty.get(request.file.ino)?.blocks ?? 0) < PLACE_BLOCKS) {
+    return takeWrite(parts, request);
+  }
+  const placed = place(core, request.file.ino);
+  if (placed instanceof Promise)
+    return placed.then((failed) => failed ?? takeWrite(parts, request));
+  return placed ?? takeWrite(parts, request);
+}
+
+function takeWrite(parts: FileParts, request: WriteRequest): WriteStep | Promise<WriteStep> {
+  const { core } = parts;
   const step = core.committer.mutate<WriteStep>(() => writeAttempt(parts, request));
   if (step !== 'written' || (core.dirty.get(request.file.ino)?.blocks ?? 0) < PLACE_BLOCKS) {
     return step;
   }
-  const placed = place(core, request.file.ino);
+  const placed = core.dirty.queueIsLong
+    ? core.dirty.whenQueueIsShort().then(() => place(core, request.file.ino))
+    : place(core, request.file.ino);
   if (placed instanceof Promise) return placed.then((failed) => failed ?? 'written');
   return placed ?? 'written';
 }

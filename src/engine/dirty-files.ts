@@ -197,7 +197,8 @@ export class DirtyFiles {
   /** Appends all that is pending on any file; the last refusal, if any. Never rejects. */
   async placeAll(): Promise<Refusal | undefined> {
     let failed: Refusal | undefined;
-    for (const ino of [...this.#pending.keys()]) failed = (await this.#placeLater(ino)) ?? failed;
+    const inos = [...this.#pending.keys()];
+    for (const ino of inos) failed = (await this.#placeLater(ino)) ?? failed;
     return failed;
   }
 

@@ -63,7 +63,7 @@ test('no work is left in a comment', () => {
 test('no line is longer than 100 characters', () => {
   // A template or a URL may not be cut, and a table of test cases reads better whole: strings may
   // pass, code and comments may not.
-  const long = (line: string): boolean => [...line].length > 100 && !/['"`]/.test(line);
+  const long = (line: string): boolean => Array.from(line).length > 100 && !/['"`]/.test(line);
   none(
     sources.flatMap(({ name, lines }) =>
       lines.flatMap((line, i) =>

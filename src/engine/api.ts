@@ -78,11 +78,7 @@ export interface SpaceInfo {
   readonly freeInodes: number;
 }
 
-export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
-
-export const XATTR_CREATE = 1;
-export const XATTR_REPLACE = 2;
 
 /** Says whether somebody outside the engine (the kernel's inode cache) still refers to an inode. */
 export interface ReferenceHolder {

@@ -214,17 +214,11 @@ interface Codec {
 }
 
 const codecs = new Map<number, Codec>();
-const families = new Map<number, Family>();
 for (const [family, prefix] of Object.entries(FAMILY) as [Family, string][]) {
-  families.set(prefix.charCodeAt(0), family);
   if (family === 'history') continue;
   const type = recordType(family, VALUE_FIELDS[family]);
   codecs.set(prefix.charCodeAt(0), { type, plain: plain[family] as Codec['plain'] });
 }
-
-/** The family that a key belongs to. */
-export const familyOf = (key: string): Family =>
-  must(families.get(key.charCodeAt(0)), `a key of no family: ${JSON.stringify(key)}`);
 
 const HISTORY_CODE = FAMILY.history.charCodeAt(0);
 

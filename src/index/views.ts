@@ -1,7 +1,7 @@
 /** Typed reads of a snapshot: what the engine and the tools ask of ranges. */
 
-import { asByteString, type ByteString, type Ino, type Position, type Seq } from '../model/ids.ts';
-import { backrefKey, decodeNumber, FAMILY, positionKey, timeMarkKey, xattrKey } from './keys.ts';
+import { asByteString, type ByteString, type Ino, type Position } from '../model/ids.ts';
+import { backrefKey, decodeNumber, FAMILY, positionKey, xattrKey } from './keys.ts';
 import { afterPrefix } from './layer.ts';
 import type { IndexSnapshot } from './snapshot.ts';
 
@@ -72,22 +72,4 @@ export const unfinishedTruncates = (snapshot: IndexSnapshot): AsyncIterable<Ino>
 async function* inos(snapshot: IndexSnapshot, family: 'orphan' | 'truncating'): AsyncIterable<Ino> {
   const rows = snapshot.scan(family, FAMILY[family], afterPrefix(FAMILY[family]));
   for await (const { key } of rows) yield decodeNumber(key, FIRST) as Ino;
-}
-
-/**
- * The first seq of the last second at or before `second` (since 1970) that has a transaction;
- * undefined if there is none. The log tells the rest of that second.
- */
-export async function seqOfSecond(
-  snapshot: IndexSnapshot,
-  second: number,
-): Promise<Seq | undefined> {
-  const options = { limit: 1, reverse: true };
-  const rows = await snapshot.scanBatch(
-    'timeMark',
-    FAMILY.timeMark,
-    timeMarkKey(second + 1),
-    options,
-  );
-  return rows[0]?.value.seq;
 }

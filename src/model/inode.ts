@@ -8,22 +8,16 @@ import type { Size } from './size.ts';
 import type { Time } from './time.ts';
 
 export const S_IFMT = 0o170000;
-export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
 export const S_IFREG = 0o100000;
-export const S_IFBLK = 0o060000;
 export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
-export const S_ISVTX = 0o1000;
 
 /** Link count limit (spec 0). */
 export const LINK_MAX = 2 ** 31 - 1;
-
-/** Inode flag: contents and attributes may not change (spec 2.4). */
-export const FLAG_RETENTION = 1;
 
 /**
  * What a well-formed inode satisfies:
@@ -82,7 +76,6 @@ export interface Inode {
   readonly xattrs: number;
 }
 
-export const fileType = (mode: number): number => mode & S_IFMT;
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
 export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;

@@ -32,11 +32,6 @@ export const sizeOfHalves = (low: number, high: number): Size => ({
   tail: low & 4095,
 });
 
-export const sizeOfBigint = (bytes: bigint): Size => ({
-  blocks: Number(bytes >> 12n),
-  tail: Number(bytes & 4095n),
-});
-
 export const bigintOfSize = (size: Size): bigint =>
   (BigInt(size.blocks) << 12n) | BigInt(size.tail);
 

@@ -10,8 +10,3 @@ export interface Time {
 }
 
 export const EPOCH: Time = { sec: 0, nsec: 0 };
-
-export const sameTime = (a: Time, b: Time): boolean => a.sec === b.sec && a.nsec === b.nsec;
-
-/** Negative, zero or positive as `a` is before, at or after `b`. */
-export const compareTimes = (a: Time, b: Time): number => a.sec - b.sec || a.nsec - b.nsec;

@@ -71,6 +71,9 @@ class FakeDaemon implements ControlledDaemon {
     if (this.refusal !== undefined) return Promise.reject(this.refusal);
     return Promise.resolve({ bad: [] });
   }
+  check(): Promise<unknown> {
+    return Promise.resolve({ clean: true });
+  }
 }
 
 const test = suite<Context>('control', {} as Context);

@@ -155,6 +155,7 @@ on('a cut right after a burst waits for space, and is not refused', async (it) =
   const files = [];
   for (let i = 0; i < 10; i++) files.push((await created(it, `burst-${i}`)).file);
   const small = (await created(it, 'small')).file;
+  assert.is((await it.get('f')).length, BLOCK_BYTES, 'and all of its extents are in memory');
   // Until the space that is reserved ahead is promised, to the last block.
   let answer: unknown;
   const fill = (file: OpenFile, bytes: number, count: number) => {

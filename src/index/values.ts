@@ -7,7 +7,7 @@
  */
 
 import avro from 'avsc';
-import { assert, must } from '../model/assert.ts';
+import { assert } from '../model/assert.ts';
 import { asByteString, type ByteString, type Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { IndexCorrupt } from './errors.ts';

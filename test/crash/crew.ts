@@ -10,6 +10,7 @@ const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
 
 interface Member {
   readonly process: ChildProcess;
+  readonly exited: Promise<void>;
   journal: JournalReader;
   stopped: () => void;
 }
@@ -26,8 +27,11 @@ export class Crew {
     const child = spawn(process.execPath, ['--import', 'tsx', WORKER], {
       stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
     });
+    // An order to a worker that is gone: its end says it all.
+    child.stdin?.on('error', () => undefined);
     const member: Member = {
       process: child,
+      exited: new Promise((resolve) => child.once('exit', () => resolve())),
       journal: new JournalReader(worker),
       stopped: () => undefined,
     };
@@ -51,32 +55,22 @@ export class Crew {
     this.#onBegin = onBegin;
     const all = this.#members.map((member, worker) => {
       member.journal = new JournalReader(worker);
-      const done = new Promise<void>((resolve, reject) => {
+      const done = new Promise<void>((resolve) => {
         member.stopped = resolve;
-        member.process.once('exit', () => reject(new Error(`worker ${worker} ended`)));
       });
       member.process.stdin?.write(`${JSON.stringify(orderOf(worker))}\n`);
-      return done;
+      const ended = member.exited.then(() => {
+        throw new Error(`worker ${worker} ended`);
+      });
+      return Promise.race([done, ended]);
     });
-    try {
-      await Promise.all(all);
-    } finally {
-      for (const { process: child } of this.#members) child.removeAllListeners('exit');
-    }
+    await Promise.all(all);
     return this.#members.flatMap(({ journal }) => journal.entries);
   }
 
   /** Ends all workers, whatever they are doing. */
   async dismiss(): Promise<void> {
-    await Promise.all(
-      this.#members.map(
-        ({ process: child }) =>
-          new Promise<void>((resolve) => {
-            if (child.exitCode !== null || child.signalCode !== null) return resolve();
-            child.once('exit', () => resolve());
-            child.kill('SIGKILL');
-          }),
-      ),
-    );
+    for (const { process: child } of this.#members) child.kill('SIGKILL');
+    await Promise.all(this.#members.map(({ exited }) => exited));
   }
 }

@@ -131,7 +131,7 @@ async function rebuild(
     dir: paths.log,
     fsid,
     clock: ports.clock,
-    proof: { ...NO_PROOF, cleanSeq: options.acceptLoss ? undefined : state?.cleanSeq },
+    proof: { ...NO_PROOF, cleanSeq: state?.cleanSeq },
     acceptLoss: options.acceptLoss,
   });
   try {

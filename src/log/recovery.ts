@@ -231,6 +231,11 @@ async function signBehind(
 }
 
 function lostBehind(place: LogPlace, found: Found, proven: Seq): Error {
+  const [unreadable] = found.empty;
+  if (unreadable !== undefined) {
+    const reason = 'a commit known to be durable is damaged, the first one here';
+    return corruptionAt(place, unreadable, 0, reason, found.last.seq, proven);
+  }
   const segment = found.segments.at(-1) ?? ((NO_SEQ + 1) as Seq);
   const reason =
     found.tornBytes > 0 ? 'a commit known to be durable is damaged' : 'the log ends too early';

@@ -5,10 +5,11 @@
  */
 
 import { connect } from '../../src/control/client.ts';
-import { readDescription, volumePaths } from '../../src/engine/volume-files.ts';
+import { readDescription, readState, volumePaths } from '../../src/engine/volume-files.ts';
 import { nodeDisk } from '../../src/io/node-disk.ts';
 import { systemClock } from '../../src/io/system-clock.ts';
 import { decodeTransactions } from '../../src/log/codec.ts';
+import { LogCorruption } from '../../src/log/corruption.ts';
 import { FileLogStore } from '../../src/log/file-store.ts';
 import type { LogPlace } from '../../src/log/segment-file.ts';
 import { listSegments, segmentPath } from '../../src/log/segment-file.ts';
@@ -52,6 +53,28 @@ export async function* transactions(
     }
   } finally {
     await store.close();
+  }
+}
+
+/**
+ * What is wrong with the log's end, if anything: bytes behind the last sealed commit are a torn tail,
+ * unless the volume was closed cleanly after what they held.
+ */
+export async function endDamage(place: VolumeLog): Promise<LogCorruption | undefined> {
+  const state = await readState(place.disk, place.volume);
+  const proof = { ...NO_PROOF, cleanSeq: state?.cleanSeq };
+  try {
+    const { store } = await FileLogStore.open({
+      ...place,
+      clock: systemClock,
+      proof,
+      readOnly: true,
+    });
+    await store.close();
+    return undefined;
+  } catch (error) {
+    if (error instanceof LogCorruption) return error;
+    throw error;
   }
 }
 

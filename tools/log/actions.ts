@@ -10,7 +10,7 @@ import { printFields, printJson, printLine, printTable } from '../console/print.
 import { withProgress } from '../console/progress.ts';
 import { transactionJson, transactionLines } from '../console/transaction.ts';
 import { formatMicros, formatSize } from '../console/units.ts';
-import { lastPosition, logPlace, segments, transactions } from './access.ts';
+import { endDamage, lastPosition, logPlace, segments, transactions } from './access.ts';
 
 export interface LogOptions {
   readonly from?: Seq;
@@ -65,7 +65,8 @@ export async function verify(path: string, { json }: LogOptions): Promise<void> 
   const report = await withProgress((onProgress) =>
     verifyLog(place, { onProgress: (done, total) => onProgress({ phase: 'verify', done, total }) }),
   );
-  const { last, damage } = report;
+  const { last } = report;
+  const damage = report.damage ?? (await endDamage(place));
   const seal = last.seal.toString('hex');
   if (json === true) {
     const { segments: count, commits, transactions: records, bytes, first, tailBytes } = report;

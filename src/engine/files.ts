@@ -56,8 +56,20 @@ export function createAndOpen(
 
 /** ESTALE, EISDIR, ELOOP (symlink); with O_TRUNC what `truncate` refuses. */
 export function open(parts: FileParts, ino: Ino, flags: number, caller: Caller): Answer<OpenFile> {
-  const inode = parts.core.index.inode(ino);
-  if (inode === undefined) return refuse('ESTALE');
+  const { committer, index } = parts.core;
+  const found = committer.attempt(() => index.inode(ino) ?? refuse('ESTALE'));
+  const next = (inode: Inode | Refusal) =>
+    isRefusal(inode) ? inode : openInode(parts, inode, flags, caller);
+  return found instanceof Promise ? found.then(next) : next(found);
+}
+
+function openInode(
+  parts: FileParts,
+  inode: Inode,
+  flags: number,
+  caller: Caller,
+): Answer<OpenFile> {
+  const { ino } = inode;
   if (isDirectory(inode.mode)) return refuse('EISDIR');
   if (isSymlink(inode.mode)) return refuse('ELOOP');
   const file = openFileOf(ino, flags);
@@ -276,7 +288,7 @@ export async function syncFile(parts: FileParts, ino: Ino): Promise<Refusal | un
 }
 
 /** ENODATA for a name that is not set. */
-export function getXattr(core: Core, ino: Ino, name: ByteString): Answer<Buffer> {
+export function getXattr(core: Core, ino: Ino, name: ByteString): Buffer | Refusal {
   const inode = core.index.inode(ino);
   if (inode === undefined) return refuse('ESTALE');
   if (inode.xattrs === 0) return refuse('ENODATA');

@@ -48,12 +48,14 @@ export class Filesystem implements FilesystemApi {
   }
 
   lookup(dir: Ino, name: ByteString): Answer<Inode> {
-    return names.lookup(this.#core, dir, name);
+    return this.#core.committer.attempt(() => names.lookup(this.#core, dir, name));
   }
 
   getattr(ino: Ino): Answer<Inode> {
-    const inode = this.#core.index.inode(ino);
-    return inode === undefined ? refuse('ESTALE') : this.#core.dirty.overlay(inode);
+    return this.#core.committer.attempt(() => {
+      const inode = this.#core.index.inode(ino);
+      return inode === undefined ? refuse('ESTALE') : this.#core.dirty.overlay(inode);
+    });
   }
 
   setattr(ino: Ino, set: SetAttributes, caller: Caller): Answer<Inode> {
@@ -100,9 +102,11 @@ export class Filesystem implements FilesystemApi {
   }
 
   readlink(ino: Ino): Answer<ByteString> {
-    const inode = this.#core.index.inode(ino);
-    if (inode === undefined) return refuse('ESTALE');
-    return isSymlink(inode.mode) ? (inode.target ?? refuse('EIO')) : refuse('EINVAL');
+    return this.#core.committer.attempt(() => {
+      const inode = this.#core.index.inode(ino);
+      if (inode === undefined) return refuse('ESTALE');
+      return isSymlink(inode.mode) ? (inode.target ?? refuse('EIO')) : refuse('EINVAL');
+    });
   }
 
   mknod(dir: Ino, name: ByteString, mode: number, rdev: number, caller: Caller): Answer<Inode> {
@@ -190,7 +194,7 @@ export class Filesystem implements FilesystemApi {
   }
 
   getXattr(ino: Ino, name: ByteString): Answer<Buffer> {
-    return files.getXattr(this.#core, ino, name);
+    return this.#core.committer.attempt(() => files.getXattr(this.#core, ino, name));
   }
 
   listXattrs(ino: Ino): Answer<readonly ByteString[]> {

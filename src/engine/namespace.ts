@@ -24,7 +24,7 @@ export interface NamespaceParts {
 /** A directory deeper than this is a loop in the tree: a bug or a corrupt index. */
 const MAX_DEPTH = 100_000;
 
-export function lookup(core: Core, dir: Ino, name: ByteString): Answer<Inode> {
+export function lookup(core: Core, dir: Ino, name: ByteString): Inode | Refusal {
   const parent = core.index.inode(dir);
   if (parent === undefined) return refuse('ESTALE');
   if (name === '.') return parent;

@@ -143,17 +143,26 @@ export class Reader {
   ): Promise<Buffer | Refusal> {
     const into = copy ? Buffer.from(planned.subarray(0, bytes)) : planned;
     const checksums = this.checksums();
+    try {
+      return await this.pinned(async () => {
+        for (const { place, into: part } of missing) {
+          const start = part.byteOffset - planned.byteOffset;
+          const target = into.subarray(start, start + part.length);
+          await this.#core.data.read(place, target, checksums);
+        }
+        return into;
+      });
+    } catch (error) {
+      return this.#damaged(ino, error);
+    }
+  }
+
+  /** Runs `read` while nothing is punched that the state as it is now names. */
+  async pinned<T>(read: () => Promise<T>): Promise<T> {
     const pin = this.#core.index.applied;
     this.#pins.set(pin, (this.#pins.get(pin) ?? 0) + 1);
     try {
-      for (const { place, into: part } of missing) {
-        const start = part.byteOffset - planned.byteOffset;
-        const target = into.subarray(start, start + part.length);
-        await this.#core.data.read(place, target, checksums);
-      }
-      return into;
-    } catch (error) {
-      return this.#damaged(ino, error);
+      return await read();
     } finally {
       const count = (this.#pins.get(pin) ?? 1) - 1;
       if (count === 0) this.#pins.delete(pin);

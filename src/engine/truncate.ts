@@ -202,7 +202,8 @@ export async function loadBlock(
 ): Promise<Refusal | undefined> {
   const bytes = Buffer.alloc(BLOCK_BYTES);
   try {
-    await parts.core.data.read(place, bytes, parts.reader.checksums());
+    const { core, reader } = parts;
+    await reader.pinned(() => core.data.read(place, bytes, reader.checksums()));
     loaded.set(placeName(place), bytes);
     return undefined;
   } catch (error) {

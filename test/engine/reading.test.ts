@@ -3,7 +3,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isRefusal } from '../../src/model/errno.ts';
-import { BLOCK_BYTES, byteStringOf, ROOT_INO } from '../../src/model/ids.ts';
+import { BLOCK_BYTES, byteStringOf, ROOT_INO, segmentNumber, seq } from '../../src/model/ids.ts';
+import type { Core } from '../../src/engine/core.ts';
+import { Reader } from '../../src/engine/reading.ts';
+import { loadBlock } from '../../src/engine/truncate.ts';
 import { sizeOf } from '../../src/model/size.ts';
 import { CALLER, SimVolume } from './sim-volume.ts';
 
@@ -52,6 +55,23 @@ test('reads that wait for the same extents get their own bytes each', async () =
   } finally {
     await it.dispose();
   }
+});
+
+test('a block that a write needs is not punched while it is read', async () => {
+  let pinned: number | undefined;
+  const core = {
+    index: { applied: seq(7) },
+    data: {
+      read: async () => {
+        pinned = reader.oldestPin();
+      },
+    },
+  } as unknown as Core;
+  const reader = new Reader(core);
+  const place = { segment: segmentNumber(1), segmentBlock: 0, count: 1 };
+  assert.is(await loadBlock({ core, reader }, ROOT_INO, place, new Map()), undefined);
+  assert.is(pinned, 7);
+  assert.is(reader.oldestPin(), undefined, 'and free afterwards');
 });
 
 test.run();

@@ -4,7 +4,8 @@
  * caught up with the whole log: what that does not know was never acknowledged.
  *
  * - A file whose segment the index does not know is deleted: it was made ready and never used, or a
- *   crash came before its first commit.
+ *   crash came before its first commit. So is one in another run's folder than the index says: its
+ *   removal was lost with the power, and its number, never used, was given again.
  * - A known segment is cut after the last block that an extent or the past refers to: what lies
  *   behind was reserved, or written and never committed. That block's own bytes are synced by now.
  * Both can be repeated; a crash between them leaves the rest to the next sweep. Folders of runs
@@ -23,7 +24,9 @@ export interface SweepOptions {
   readonly disk: Disk;
   /** The volume's data directory. */
   readonly dir: string;
-  readonly items: ItemSource & { segment(segment: SegmentNumber): unknown };
+  readonly items: ItemSource & {
+    segment(segment: SegmentNumber): { readonly rid: Rid } | undefined;
+  };
   /** Runs whose segments may have been left unclean; all unless given (after a rebuild). */
   readonly rids?: ReadonlySet<Rid>;
 }
@@ -44,7 +47,7 @@ export async function sweep(options: SweepOptions): Promise<SweepReport> {
     for (const { rid, segment } of found) {
       const path = segmentPath(options.dir, rid, segment);
       const before = (await options.disk.info(path))?.allocatedBytes ?? 0;
-      if (options.items.segment(segment) === undefined) {
+      if (options.items.segment(segment)?.rid !== rid) {
         await options.disk.unlink(path);
         report.deletedFiles++;
         report.freedBytes += before;

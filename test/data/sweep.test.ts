@@ -61,6 +61,20 @@ test('deletes what nobody knows, cuts what nobody refers to, keeps the rest', as
   assert.equal(again, { deletedFiles: 0, cutFiles: 0, freedBytes: 0 });
 });
 
+test('deletes the file of a number that another run was given', async () => {
+  const { disk, items } = await left();
+  const earlier = rid(0xaaa);
+  await disk.mkdir(segmentFolder(DATA, earlier));
+  const stale = segmentPath(DATA, earlier, segmentNumber(2));
+  const file = await disk.open(stale, 'create');
+  await file.reserve(0, 20 * BLOCK_BYTES);
+  await file.close();
+  const report = await sweep({ disk, dir: DATA, items });
+  assert.is(await disk.info(stale), undefined);
+  assert.is(report.deletedFiles, 2);
+  assert.is(await occupied(disk, 2), 6, "the other run's is as it was");
+});
+
 test('killed before any call, the next sweep ends in the same state', async () => {
   for (let kill = 1; ; kill++) {
     const { disk, items } = await left();

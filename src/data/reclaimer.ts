@@ -274,9 +274,12 @@ export class Reclaimer {
   async #removeEmptied(): Promise<boolean> {
     if (this.#emptied.size === 0) return false;
     const dead = await withSnapshot(this.#options.items, (snapshot) => this.#dead(snapshot));
+    // Whatever fails, they are looked at again.
+    for (const segment of dead) this.#emptied.add(segment);
     for (const segment of dead) {
       await this.#options.files.remove(segment);
       await this.#options.removed(segment);
+      this.#emptied.delete(segment);
     }
     return dead.length > 0;
   }

@@ -155,6 +155,22 @@ test('killed before any of its calls, the next run ends in the same state', asyn
   }
 });
 
+test('a segment whose removal failed is removed by a later step', async () => {
+  const items = new FakeItems();
+  const files = new FakeFiles();
+  items.addSegment(1);
+  files.fill(at(1, 0, 4));
+  const { reclaimer } = kit(items, files);
+  files.killAt = 1; // After `advance`, before `remove`.
+  await reclaimer.step().then(
+    () => assert.unreachable(),
+    () => undefined,
+  );
+  files.killAt = Number.POSITIVE_INFINITY;
+  while (await reclaimer.step());
+  assert.is(files.live.size, 0);
+});
+
 test('a segment that is still written stays until it is closed', async () => {
   const { items, files } = world();
   files.open.add(segmentNumber(1));

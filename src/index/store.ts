@@ -263,5 +263,6 @@ function unusable(dir: string, error: unknown): IndexUnusable {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const reason =
     code === 'LEVEL_CORRUPTION' ? 'corrupt' : code === 'LEVEL_LOCKED' ? 'locked' : 'unreadable';
-  return new IndexUnusable(reason, `${dir}: the index cannot be opened`, cause);
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new IndexUnusable(reason, `${dir}: the index cannot be opened${why}`, cause);
 }

@@ -72,8 +72,16 @@ export async function indexSettled(): Promise<void> {
   await turn();
 }
 
-/** Closes every database that is still open. */
+/**
+ * Closes every database that is still open. Again until none is: an engine without power goes on as
+ * long as it needs nothing but LevelDB, and may be about to open the index that it has rebuilt.
+ */
 export async function closeDatabases(): Promise<void> {
-  await Promise.all([...open].map((database) => database.close().catch(() => undefined)));
-  open.clear();
+  await indexSettled();
+  while (open.size > 0) {
+    const databases = Array.from(open);
+    open.clear();
+    await Promise.all(databases.map((database) => database.close().catch(() => undefined)));
+    await indexSettled();
+  }
 }

@@ -18,6 +18,7 @@ import type { Clock } from '../io/clock.ts';
 import type { LogFunction } from '../io/logger.ts';
 import { checksumInto } from '../data/checksum.ts';
 import type { Allocation, DataStore, Place } from '../data/types.ts';
+import { withoutSetId } from '../decide/attributes.ts';
 import { decideWritten } from '../decide/contents.ts';
 import { assert, must } from '../model/assert.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
@@ -131,6 +132,7 @@ export class DirtyFiles {
     const fresh = file.runs.length === 0 ? 0 : this.#unmappedEstimate(inode, file);
     return {
       ...inode,
+      mode: (file.killPrivileges ? withoutSetId(inode.mode) : undefined) ?? inode.mode,
       size: file.size,
       mtime: file.time,
       ctime: file.time,

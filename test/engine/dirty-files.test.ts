@@ -139,6 +139,16 @@ on('fsync appends and commits one file’s writes, and leaves another’s pendin
   assert.equal(await it.get('b'), Buffer.alloc(0));
 });
 
+on('set-id bits are gone as soon as a write that clears them is answered', async (it) => {
+  const { ino, file } = await created(it, 'f');
+  await it.volume.filesystem.setattr(ino, { mode: 0o6755 }, CALLER);
+  const payload = { bytes: Buffer.from('x'), take: () => () => undefined };
+  await it.volume.filesystem.write(file, sizeOf(0), payload, true, CALLER);
+  assert.is((await inodeOf(it, ino)).mode & 0o7777, 0o755, 'while the write is pending');
+  await it.volume.filesystem.flush(file);
+  assert.is((await inodeOf(it, ino)).mode & 0o7777, 0o755);
+});
+
 on('each write through O_SYNC is durable when it is answered', async (it) => {
   const { ino } = await created(it, 'f');
   const file = await it.volume.filesystem.open(ino, O_RDWR | O_DSYNC, CALLER);

@@ -36,6 +36,7 @@ import {
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
+  S_IFREG,
   S_ISGID,
   S_ISUID,
   type Inode,
@@ -373,7 +374,7 @@ export class MemoryFilesystem implements FilesystemApi {
     flags: number,
     caller: Caller,
   ): Answer<{ inode: Inode; file: OpenFile }> {
-    const node = this.#make(dir, name, mode, 0, undefined, caller);
+    const node = this.#make(dir, name, S_IFREG | (mode & 0o7777), 0, undefined, caller);
     if (isRefusal(node)) return node;
     return this.#later({ inode: node.inode, file: this.#opened(node, flags, name) });
   }

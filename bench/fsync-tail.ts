@@ -1,7 +1,7 @@
 /**
- * The worst waits of a small writer beside a large one: one thread appends 4 KiB and syncs, again and
- * again, while another writes a large file as fast as it is let. The 99th percentile of the fsyncs,
- * and what the large writer got through meanwhile.
+ * The worst waits of a small writer beside a large one: one thread appends 4 KiB and syncs, again
+ * and again, while another writes a large file as fast as it is let. The 99th percentile of the
+ * fsyncs, and what the large writer got through meanwhile.
  */
 
 import { figureOf, interleave, type Benchmark } from './lab/figure.ts';

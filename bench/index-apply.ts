@@ -1,8 +1,8 @@
 /**
- * The index: what a create costs to project and apply, to persist, and to replay, against the floor:
- * the items of the same creates put straight into LevelDB in batches, with nothing computed. Rounds
- * are interleaved, medians of five. CPU time is that of the whole process, so a machine that is busy
- * with other things changes it less than the clock's time.
+ * The index: what a create costs to project and apply, to persist, and to replay, against the
+ * floor: the items of the same creates put straight into LevelDB in batches, with nothing computed.
+ * Rounds are interleaved, medians of five. CPU time is that of the whole process, so a machine that
+ * is busy with other things changes it less than the clock's time.
  *
  *   node --import tsx bench/index-apply.ts [DIRECTORY]
  */

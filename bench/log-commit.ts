@@ -1,6 +1,6 @@
 /**
- * Log commit: transactions made durable by 1 and by 32 callers, each waiting for its own, through the
- * log writer and the file store, beside the same bytes appended raw and fdatasynced.
+ * Log commit: transactions made durable by 1 and by 32 callers, each waiting for its own, through
+ * the log writer and the file store, beside the same bytes appended raw and fdatasynced.
  */
 
 import { figureOf, median, type Benchmark, type Figure } from './lab/figure.ts';

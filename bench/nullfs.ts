@@ -1,11 +1,11 @@
 /**
  * The floor of every benchmark through a mount: a filesystem that remembers which names it was told
- * and nothing else, on our own transport. What is slower than this is the engine; what this costs is
- * the protocol.
+ * and nothing else, on our own transport. What is slower than this is the engine; what this costs
+ * is the protocol.
  *
- * A program: `nullfs.ts MOUNTPOINT [TIMEOUT_MS]`; it prints "ready" once it is mounted, and unmounts
- * on SIGTERM. Each file is a gigabyte of sevens, whatever is written to it; "big" is a directory of
- * 100,000 entries. Timeouts are 0 unless said, so that every stat reaches it.
+ * A program: `nullfs.ts MOUNTPOINT [TIMEOUT_MS]`; it prints "ready" once it is mounted, and
+ * unmounts on SIGTERM. Each file is a gigabyte of sevens, whatever is written to it; "big" is a
+ * directory of 100,000 entries. Timeouts are 0 unless said, so that every stat reaches it.
  */
 
 import type { DirectoryEntry, FilesystemApi, OpenFile } from '../src/engine/api.ts';

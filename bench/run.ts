@@ -1,13 +1,13 @@
 /**
- * `npm run bench`: everything that is fast or slow about ledgerfs, each figure beside its floor or a
- * peer measured in the same run, in turns. Ends with one table.
+ * `npm run bench`: everything that is fast or slow about ledgerfs, each figure beside its floor or
+ * a peer measured in the same run, in turns. Ends with one table.
  *
  *   npm run bench -- [--quick] [--only NAME]... [--dir DIRECTORY] [--no-record]
  *
- * --quick tries everything once and small; its figures mean little and are not recorded. --only runs
- * single benchmarks, which are not recorded either. DIRECTORY (default: that for temporary files)
- * says which disk is measured. Needs root, /dev/fuse, cc and bindfs. Nothing is left behind, but
- * docs/evidence/bench.json and the table of docs/benchmarks.md.
+ * --quick tries everything once and small; its figures mean little and are not recorded. --only
+ * runs single benchmarks, which are not recorded either. DIRECTORY (default: that for temporary
+ * files) says which disk is measured. Needs root, /dev/fuse, cc and bindfs. Nothing is left behind,
+ * but docs/evidence/bench.json and the table of docs/benchmarks.md.
  */
 
 import { loadavg, tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * stat(2) of one path where the kernel may remember nothing: a LOOKUP and a GETATTR each. Against the
- * null filesystem on the same transport, and bindfs, all with timeouts of 0.
+ * stat(2) of one path where the kernel may remember nothing: a LOOKUP and a GETATTR each. Against
+ * the null filesystem on the same transport, and bindfs, all with timeouts of 0.
  */
 
 import { figureOf, interleave, type Benchmark, type Sample, type Target } from './lab/figure.ts';

@@ -1,6 +1,6 @@
 /**
- * Streaming of one file in calls of 1 MiB: written to a new file; written and synced; read with warm
- * caches (the second reading of an unchanged file) and cold ones (after drop_caches).
+ * Streaming of one file in calls of 1 MiB: written to a new file; written and synced; read with
+ * warm caches (the second reading of an unchanged file) and cold ones (after drop_caches).
  *
  * The null filesystem throws away what it is given and has nothing to read from a disk: it is the
  * floor of the writing only.

@@ -1,7 +1,7 @@
 /**
  * Where benchmarks work: a directory of its own on the disk to be measured, with a build of the
- * sources as they are at the start and the compiled load generator. It owns every process, mount and
- * file that a run makes, and takes all of them away, last made first, also after SIGINT.
+ * sources as they are at the start and the compiled load generator. It owns every process, mount
+ * and file that a run makes, and takes all of them away, last made first, also after SIGINT.
  *
  * The contestants run built code, as users do: tsx wraps functions, and costs what it adds.
  */

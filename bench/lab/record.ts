@@ -1,4 +1,7 @@
-/** What a run leaves in the repository: docs/evidence/bench.json and the table of docs/benchmarks.md. */
+/**
+ * What a run leaves in the repository: docs/evidence/bench.json and the table of
+ * docs/benchmarks.md.
+ */
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

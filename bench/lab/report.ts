@@ -1,4 +1,6 @@
-/** How figures are shown: the table on the terminal, the one of docs/benchmarks.md, the evidence. */
+/**
+ * How figures are shown: the table on the terminal, the one of docs/benchmarks.md, the evidence.
+ */
 
 import { advantage, type Figure, type Peer, type Unit } from './figure.ts';
 

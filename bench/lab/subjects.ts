@@ -1,5 +1,6 @@
 /**
- * What is measured through a mount, and what it is measured against, each as a directory to work in:
+ * What is measured through a mount, and what it is measured against, each as a directory to work
+ * in:
  *
  * - ledgerfs: a new volume under the daemon as `ledgerfs mount` starts it;
  * - null: the null filesystem on our transport, what the protocol and Node cost without an engine;
@@ -47,7 +48,9 @@ export async function fillVolume(lab: Lab, history: string): Promise<Filled & { 
   return { ...filled, volume };
 }
 
-/** Seconds until all calls were answered, until the log was durable, and until the index was, too. */
+/**
+ * Seconds until all calls were answered, until the log was durable, and until the index was, too.
+ */
 export interface Filled {
   readonly answered: number;
   readonly durable: number;

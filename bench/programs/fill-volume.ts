@@ -1,7 +1,8 @@
 /**
- * A program: `fill-volume VOLUME COUNT BIG` creates COUNT files through the engine, without FUSE, in
- * a volume made by mkfs: BIG of them in `/big`, the others in directories of 1,000. The directories
- * are made before the clock starts. Every few calls the event loop gets a turn, as between requests.
+ * A program: `fill-volume VOLUME COUNT BIG` creates COUNT files through the engine, without FUSE,
+ * in a volume made by mkfs: BIG of them in `/big`, the others in directories of 1,000. The
+ * directories are made before the clock starts. Every few calls the event loop gets a turn, as
+ * between requests.
  *
  * Prints {answered, durable, applied}: seconds until all calls were answered, until the log was
  * durable, and until the index was written, too (the volume is closed then).

@@ -1,7 +1,8 @@
 /**
  * A program: `replay-log VOLUME COUNT INTO` reads the first COUNT transactions of a log, and then
- * builds an index in INTO from them, closed and whole at the end. Prints the number of transactions,
- * and as `read` and `built` the seconds of the reading alone, the floor, and of reading and building.
+ * builds an index in INTO from them, closed and whole at the end. Prints the number of
+ * transactions, and as `read` and `built` the seconds of the reading alone, the floor, and of
+ * reading and building.
  */
 
 import { readDescription, volumePaths } from '../../src/engine/volume-files.ts';

@@ -34,8 +34,8 @@ interface Waiter {
 }
 
 /**
- * Blocks that only what frees space is granted: 1 MiB. Cutting a file in the middle of a block writes
- * that block anew, and must work on a full disk.
+ * Blocks that only what frees space is granted: 1 MiB. Cutting a file in the middle of a block
+ * writes that block anew, and must work on a full disk.
  */
 const KEPT_BLOCKS = 256;
 /** The allocator is asked for its wants after this many promised blocks: 1 MiB. */

@@ -46,8 +46,8 @@ function newMode(inode: Inode, command: AttributesCommand): number | undefined {
 }
 
 /**
- * The mode without set-id bits, or undefined if it has none to clear: set-user-ID always, set-group-ID
- * only together with group execution (without, it once meant mandatory locking).
+ * The mode without set-id bits, or undefined if it has none to clear: set-user-ID always,
+ * set-group-ID only together with group execution (without, it once meant mandatory locking).
  */
 export function withoutSetId(mode: number): number | undefined {
   let cleared = mode & ~S_ISUID;

@@ -1,4 +1,6 @@
-/** Contents: appending what was written, truncation, and the removal of extents in bounded steps. */
+/**
+ * Contents: appending what was written, truncation, and the removal of extents in bounded steps.
+ */
 
 import { refuse } from '../model/errno.ts';
 import type { ContentsChanged, Event } from '../model/event.ts';
@@ -69,8 +71,8 @@ export function decideTruncate(facts: TruncateFacts, command: TruncateCommand, e
 }
 
 /**
- * One bounded step of a removal: what `extents` (sorted) hold at or beyond `from` goes. With `finish`
- * the truncate mark is cleared in the same transaction.
+ * One bounded step of a removal: what `extents` (sorted) hold at or beyond `from` goes. With
+ * `finish` the truncate mark is cleared in the same transaction.
  */
 export function decideRemoveStep(
   inode: Inode,

@@ -1,6 +1,6 @@
 /**
- * The commit path: the one place where a decision becomes a transaction, and the one where the order
- * of events is written down.
+ * The commit path: the one place where a decision becomes a transaction, and the one where the
+ * order of events is written down.
  *
  *   gather   facts are read synchronously from the index (overlay, caches, LevelDB)
  *   decide   pure: events or a refusal
@@ -15,8 +15,8 @@
  *            with the applied seq
  *
  * What a crash leaves: before the commit is synced, nothing of it (its answer promised nothing);
- * after, all of it, whatever the index holds, since the index is caught up from its applied seq. The
- * index never leads the durable log, because `persist` waits for it.
+ * after, all of it, whatever the index holds, since the index is caught up from its applied seq.
+ * The index never leads the durable log, because `persist` waits for it.
  */
 
 import type { Clock } from '../io/clock.ts';
@@ -107,10 +107,10 @@ export class Committer {
   }
 
   /**
-   * Makes one transaction of a decision, within an attempt. ENOSPC where the log has no room for it.
-   * Throws `Miss` without effect. An attempt may append several transactions (a file's pending
-   * writes, then the operation); each is complete in itself, so that running the attempt again after
-   * the second one's miss finds the first one done.
+   * Makes one transaction of a decision, within an attempt. ENOSPC where the log has no room for
+   * it. Throws `Miss` without effect. An attempt may append several transactions (a file's pending
+   * writes, then the operation); each is complete in itself, so that running the attempt again
+   * after the second one's miss finds the first one done.
    */
   append(decided: Decided): Transaction | Refusal {
     const tx = this.#log.stamp(decided);

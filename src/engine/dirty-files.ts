@@ -4,12 +4,12 @@
  *
  * Owns the dirty blocks of every file, the promise of disk space for them, and the bound on their
  * memory. Order of events for one file:
- *   write     blocks are promised by the data layer (or ENOSPC), bytes go to memory, answer
- *   place     before any other transaction on the inode, on close, fsync and rename, when its seq is
- *             asked for, at 8 MiB and at the timer: blocks are allocated, their checksums computed,
- *             one transaction (segments, checksums, extents, size, times) is appended, and the bytes
- *             are queued to the data segment. All of it in one attempt, without an `await`.
- *   commit    syncs the data segments before it writes the log (see `commit.ts`)
+ *   write    blocks are promised by the data layer (or ENOSPC), bytes go to memory, answer
+ *   place    before any other transaction on the inode, on close, fsync and rename, when its seq
+ *            is asked for, at 8 MiB and at the timer: blocks are allocated, their checksums are
+ *            computed, one transaction (segments, checksums, extents, size, times) is appended, and
+ *            the bytes are queued to the data segment. All in one attempt, without an `await`.
+ *   commit   syncs the data segments before it writes the log (see `commit.ts`)
  * A crash before the commit loses writes that no fsync had promised; after it, none.
  */
 
@@ -46,8 +46,8 @@ export const PLACE_BLOCKS = (8 << 20) / BLOCK_BYTES;
 /** Dirty and queued bytes that all files together may hold: beyond it writers wait. */
 const MEMORY_BYTES = 64 << 20;
 /**
- * Bytes of logged writes that may be waiting for the disk before a full-speed writer has to: an fsync
- * of anybody waits for them (architecture 1, "Group commit").
+ * Bytes of logged writes that may be waiting for the disk before a full-speed writer has to: an
+ * fsync of anybody waits for them (architecture 1, "Group commit").
  */
 const QUEUE_BYTES = 8 << 20;
 /** A file of at least this size is written to a segment of its own. */
@@ -152,8 +152,8 @@ export class DirtyFiles {
   }
 
   /**
-   * Takes a write into memory. A refusal (ENOSPC, EIO) if its blocks cannot be promised; `MoreSpace`
-   * where the disk below is being asked for more.
+   * Takes a write into memory. A refusal (ENOSPC, EIO) if its blocks cannot be promised;
+   * `MoreSpace` where the disk below is being asked for more.
    */
   write(
     inode: Inode,
@@ -270,7 +270,9 @@ export class DirtyFiles {
     }
   }
 
-  /** Hands the bytes to the data layer; each run's memory is given back once all of it is written. */
+  /**
+   * Hands the bytes to the data layer; each run's memory is given back once all of it is written.
+   */
   #queue(runs: readonly Run[], placed: readonly Placed[]): void {
     const left = new Map<Run, number>();
     for (const { run } of placed) left.set(run, (left.get(run) ?? 0) + 1);

@@ -1,9 +1,9 @@
 /**
  * Bytes written to one file and not yet in the log: sorted runs of whole blocks in memory.
  *
- * Pure but for the memory that it fills. Blocks hold zeros wherever nothing was written and the file
- * had nothing, so that bytes behind the end of a file are zero on disk too. A block written in part
- * is completed from its present contents (its base), which the caller supplies.
+ * Pure but for the memory that it fills. Blocks hold zeros wherever nothing was written and the
+ * file had nothing, so that bytes behind the end of a file are zero on disk too. A block written in
+ * part is completed from its present contents (its base), which the caller supplies.
  */
 
 import { BLOCK_BYTES } from '../model/ids.ts';
@@ -152,7 +152,9 @@ function copyInto(run: Run, at: Size, bytes: Buffer, from: number): number {
   return count;
 }
 
-/** Lets `run` hold `blocks` more; false where it has memory of the transport's or is large enough. */
+/**
+ * Lets `run` hold `blocks` more; false where it has memory of the transport's or is large enough.
+ */
 function growRun(run: Run, blocks: number): boolean {
   if (run.release !== undefined) return false;
   const wanted = run.blocks + blocks;

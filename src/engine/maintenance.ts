@@ -182,7 +182,9 @@ export class Maintenance {
     }
   }
 
-  /** Called whenever the log committed: takes a checkpoint when enough has happened since the last. */
+  /**
+   * Called whenever the log committed: takes a checkpoint when enough has happened since the last.
+   */
   durable(head: Seq): void {
     if (head - this.#lastCheckpoint < CHECKPOINT_EVERY || this.#stopping.signal.aborted) return;
     this.#lastCheckpoint = head;
@@ -193,8 +195,8 @@ export class Maintenance {
 
   /**
    * Drops log segments that lie wholly before `before`; the oldest seq that is left. EBUSY where a
-   * rebuild with all of the kept history would need them: it begins with the newest checkpoint at or
-   * before the horizon.
+   * rebuild with all of the kept history would need them: it begins with the newest checkpoint at
+   * or before the horizon.
    */
   async trim(before: Seq): Promise<Seq> {
     const { ports, paths, log } = this.#opened;

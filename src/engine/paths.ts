@@ -2,9 +2,9 @@
  * The advisory paths of the log: where a touched name stood at that moment (architecture 3).
  *
  * Owns bounded maps from inodes to the directory and name by which they were last looked up; a path
- * is the walk up. It is a cache: an inode that it does not know has no path here, never a wrong one,
- * since every rename and unlink comes through it. (A file with several names is known by the one
- * that was used last.)
+ * is the walk up. It is a cache: an inode that it does not know has no path here, never a wrong
+ * one, since every rename and unlink comes through it. (A file with several names is known by the
+ * one that was used last.)
  */
 
 import { asByteString, ROOT_INO, type ByteString, type Ino } from '../model/ids.ts';

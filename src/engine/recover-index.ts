@@ -2,10 +2,10 @@
  * Bringing the index to the end of the log: caught up where it can be trusted, made anew where it
  * cannot.
  *
- * The index is derived: whatever is wrong with it costs time, never data. It is made anew when it is
- * missing, of another schema, unreadable, or suspect: LevelDB can lose blocks of its own unsynced log
- * when the kernel stops, and still show a newer applied seq. So after an unclean stop it is trusted
- * only if the kernel has not restarted since.
+ * The index is derived: whatever is wrong with it costs time, never data. It is made anew when it
+ * is missing, of another schema, unreadable, or suspect: LevelDB can lose blocks of its own
+ * unsynced log when the kernel stops, and still show a newer applied seq. So after an unclean stop
+ * it is trusted only if the kernel has not restarted since.
  *
  * A new index begins with the newest checkpoint that leaves all of the kept past to the log: one at
  * or before the history horizon.

@@ -1,13 +1,13 @@
 /**
  * Removing many extents in bounded steps, and the end of orphans.
  *
- * Owns the queue of unfinished removals: truncations whose mark is set, and orphans that nobody uses.
- * Each step is one transaction of at most REMOVE_STEP_EXTENTS extents, and between two steps every
- * other operation gets its turn. What a crash leaves: the truncate mark or the orphan record, from
- * which `resume` goes on when the volume is opened again.
+ * Owns the queue of unfinished removals: truncations whose mark is set, and orphans that nobody
+ * uses. Each step is one transaction of at most REMOVE_STEP_EXTENTS extents, and between two steps
+ * every other operation gets its turn. What a crash leaves: the truncate mark or the orphan record,
+ * from which `resume` goes on when the volume is opened again.
  *
- * An orphan is in use while it is open, or while a reference holder (the kernel's inode cache) knows
- * it. After a crash nobody does.
+ * An orphan is in use while it is open, or while a reference holder (the kernel's inode cache)
+ * knows it. After a crash nobody does.
  */
 
 import { decideRemoveStep, REMOVE_STEP_EXTENTS } from '../decide/contents.ts';

@@ -1,9 +1,10 @@
 /**
  * Changing a file's size.
  *
- * A cut through data rewrites the last block with zeros behind the new end, in the same transaction:
- * so bytes behind the end of a file are always zero on disk, and growing it again shows zeros. A cut
- * of more extents than a step may remove sets the truncate mark and leaves the rest to `Removals`.
+ * A cut through data rewrites the last block with zeros behind the new end, in the same
+ * transaction: so bytes behind the end of a file are always zero on disk, and growing it again
+ * shows zeros. A cut of more extents than a step may remove sets the truncate mark and leaves the
+ * rest to `Removals`.
  */
 
 import { checksumInto } from '../data/checksum.ts';

@@ -61,8 +61,8 @@ export interface OpenOptions {
   /** Log or data cannot be written any more: everything that changes something gets EIO. */
   readonly onFailure: (error: Error) => void;
   /**
-   * Open to look only: nothing is logged that nobody asked for (no reaping, no reclaiming), so that a
-   * digest taken now is that of the log as it stands.
+   * Open to look only: nothing is logged that nobody asked for (no reaping, no reclaiming), so that
+   * a digest taken now is that of the log as it stands.
    */
   readonly quiet?: boolean;
   readonly ports?: VolumePorts;

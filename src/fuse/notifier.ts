@@ -1,6 +1,7 @@
 /**
- * Tells the kernel to drop what it cached: for changes that did not come through this mount (another
- * mount of the volume, stage, restore). Owns the queue of notifications not yet carried out.
+ * Tells the kernel to drop what it cached: for changes that did not come through this mount
+ * (another mount of the volume, stage, restore). Owns the queue of notifications not yet carried
+ * out.
  *
  * One at a time is on its way to the kernel; the others wait in order, each inode and each name at
  * most once, and inodes that the kernel never looked up not at all, which bounds the queue by what

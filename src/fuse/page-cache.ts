@@ -3,9 +3,10 @@
  * (FOPEN_KEEP_CACHE) instead of reading the file again. Owns a fixed table of guesses, one slot per
  * hash of the inode number; losing one costs a reread, never a stale byte.
  *
- * Sound because pages were read at or after the open that recorded a state, so if the state is still
- * the same they are its contents. The state is (data seq, size, mtime): the seq alone does not tell
- * of writes that are pending. Who changes contents behind this mount's back says so (`Notifier`).
+ * Sound because pages were read at or after the open that recorded a state, so if the state is
+ * still the same they are its contents. The state is (data seq, size, mtime): the seq alone does
+ * not tell of writes that are pending. Who changes contents behind this mount's back says so
+ * (`Notifier`).
  */
 
 import type { Ino } from '../model/ids.ts';

@@ -2,11 +2,11 @@
  * Requests that could not be answered at once, by their unique number, so that an INTERRUPT finds
  * its victim. Owns the set and the timers of interrupts; nothing of it survives the mount.
  *
- * A signal to a waiting process makes the kernel ask us to interrupt its request. Only requests that
- * change nothing and may wait long (a read of data that must be staged) are given up, answered with
- * EINTR; and only after a grace, since programs do not expect EINTR from a disk that was merely
- * busy (a profiler's or a scheduler's signals would hit every read). All others finish soon and are
- * left alone: a change that happened must not be reported as interrupted.
+ * A signal to a waiting process makes the kernel ask us to interrupt its request. Only requests
+ * that change nothing and may wait long (a read of data that must be staged) are given up, answered
+ * with EINTR; and only after a grace, since programs do not expect EINTR from a disk that was
+ * merely busy (a profiler's or a scheduler's signals would hit every read). All others finish soon
+ * and are left alone: a change that happened must not be reported as interrupted.
  */
 
 import { assert } from '../model/assert.ts';

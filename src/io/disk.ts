@@ -1,6 +1,6 @@
 /**
- * The disk port: the only way that log, data and volume files reach a filesystem. Narrow on purpose,
- * so that a simulated disk can stand in for it and show what a crash at any moment leaves.
+ * The disk port: the only way that log, data and volume files reach a filesystem. Narrow on
+ * purpose, so that a simulated disk can stand in for it and show what a crash at any moment leaves.
  *
  * Durability rules that every caller relies on, and that the simulated disk enforces:
  * - written bytes are durable once `File.datasync` or `File.sync` issued after the write returned;

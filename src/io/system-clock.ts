@@ -11,7 +11,9 @@
 import type { Time } from '../model/time.ts';
 import type { Clock } from './clock.ts';
 
-/** Cutting to a millisecond explains a difference below 1 ms; beyond this the clock was set back. */
+/**
+ * Cutting to a millisecond explains a difference below 1 ms; beyond this the clock was set back.
+ */
 const STEP_MS = 2;
 
 /** What the clock reads: replaceable for tests. */

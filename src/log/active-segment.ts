@@ -5,7 +5,8 @@
  * Birth of a segment, and what a crash after each step leaves:
  * 1. `next.avro.new` is created and space allocated for it: a file that the next open removes;
  * 2. its header is written and synced: the same;
- * 3. it is renamed to its name, 4. the directory is synced: the old segment with or without an empty
+ * 3. it is renamed to its name, 4. the directory is synced: the old segment with or without an
+ *    empty
  *    new one, which the next open removes;
  * 5. only now commits are written to it: so a segment with anything behind its header has an intact
  *    header, and a name that lasts.

@@ -1,7 +1,7 @@
 /**
- * A reader's place in the segments of a log: gives verified records in order, across segments, up to
- * a bound that may move. Owns one descriptor at a time. It never sees a byte beyond the bound, so it
- * can read a segment that is being appended to.
+ * A reader's place in the segments of a log: gives verified records in order, across segments, up
+ * to a bound that may move. Owns one descriptor at a time. It never sees a byte beyond the bound,
+ * so it can read a segment that is being appended to.
  */
 
 import type { File } from '../io/disk.ts';

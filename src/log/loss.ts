@@ -1,7 +1,7 @@
 /**
  * Going on past a damaged log (`fsck --rebuild --accept-loss`): the log is cut before its first
- * damage, and all that stood behind is set aside beside it, never deleted. Order of events, and what
- * a crash after each step leaves:
+ * damage, and all that stood behind is set aside beside it, never deleted. Order of events, and
+ * what a crash after each step leaves:
  *
  * 1. segments behind the damaged one are renamed to NAME.lost, newest first: a log that still ends
  *    with the damage, so that opening still refuses and accepting the loss goes on from here;

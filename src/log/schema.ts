@@ -2,9 +2,9 @@
  * The Avro schema of a transaction: the format of the log, as data.
  *
  * Every released version of it travels in the headers of the segments written with it, and is read
- * for ever. So: events are only added, at the end of EVENT_FIELDS; a field, once released, keeps its
- * name, type and meaning; a new field of an old event has a default. The type checker holds this
- * table and `model/event.ts` together, field by field.
+ * for ever. So: events are only added, at the end of EVENT_FIELDS; a field, once released, keeps
+ * its name, type and meaning; a new field of an old event has a default. The type checker holds
+ * this table and `model/event.ts` together, field by field.
  *
  * Spelling of the model's types (see docs/log-format.md):
  *   numbers below 2^53        long                       ino, seq, block numbers, uid, mode ...
@@ -193,7 +193,9 @@ const TRANSACTION: Schema = record('Transaction', {
   seal: optional(record('Seal', { count: 'long', hash: DIGEST })),
 });
 
-/** `schema` with each named type defined where it first stands and named after that, as Avro asks. */
+/**
+ * `schema` with each named type defined where it first stands and named after that, as Avro asks.
+ */
 function defineOnce(schema: Schema, defined: Set<string>): Schema {
   if (typeof schema === 'string') return schema;
   if ('type' in schema) {

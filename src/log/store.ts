@@ -1,9 +1,9 @@
 /**
  * `LogStore`: where commits live. It moves opaque batches; it knows neither transactions nor seals.
  *
- * A batch is what one commit makes durable: the concatenated Avro encodings of its transactions, the
- * last one sealed. Order is the order of `append` calls. There is one writer; appending from two
- * places is a bug and asserted. After the first failed append the store is broken: every later
+ * A batch is what one commit makes durable: the concatenated Avro encodings of its transactions,
+ * the last one sealed. Order is the order of `append` calls. There is one writer; appending from
+ * two places is a bug and asserted. After the first failed append the store is broken: every later
  * append fails with the same error until the store is opened anew (a failed fsync leaves nothing to
  * trust), while reading goes on.
  */

@@ -1,9 +1,10 @@
 /**
- * The supply of log space: the active segment, the disk space ahead of its end, and the next segment.
+ * The supply of log space: the active segment, the disk space ahead of its end, and the next
+ * segment.
  *
- * The active segment always has the reserve and some working space allocated behind its end, renewed
- * in the background and never on the path of a commit. Ordinary records take what is beyond the
- * reserve, those that free space may take all of it. While new space is on its way the reserve
+ * The active segment always has the reserve and some working space allocated behind its end,
+ * renewed in the background and never on the path of a commit. Ordinary records take what is beyond
+ * the reserve, those that free space may take all of it. While new space is on its way the reserve
  * bridges; only a disk that said no keeps ordinary records out.
  *
  * A segment that has reached its size is followed by the next one only when that has its own space:

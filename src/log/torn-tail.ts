@@ -1,13 +1,15 @@
 /**
- * What stands behind a log's last sealed commit: a torn tail, or the ruins of durable commits? Pure.
+ * What stands behind a log's last sealed commit: a torn tail, or the ruins of durable commits?
+ * Pure.
  *
  * A crash can leave one commit that was written and not yet synced, any of its pages missing, up to
  * the end of the file. So whatever shows that more than one commit was there is corruption: the
- * first of them was durable. The shape of a commit tells (the writer's rule, asserted by the store):
- * each of its blocks but the last holds at least MIN_INNER_BLOCK_BYTES. Hence
+ * first of them was durable. The shape of a commit tells (the writer's rule, asserted by the
+ * store): each of its blocks but the last holds at least MIN_INNER_BLOCK_BYTES. Hence
  * 1. a short block (from where one begins to a sync marker) that is not the end of the file ended a
  *    commit, and something was written after it;
- * 2. blocks that hold exactly the number of records that the seal behind them claims are a commit of
+ * 2. blocks that hold exactly the number of records that the seal behind them claims are a commit
+ *    of
  *    their own; if they do not begin the tail, another commit stood before them.
  */
 

@@ -46,7 +46,9 @@ export interface InodeCreated {
   readonly target: ByteString | undefined;
 }
 
-/** chmod, chown, utimens, flags, restore: each attribute that is not undefined has this new value. */
+/**
+ * chmod, chown, utimens, flags, restore: each attribute that is not undefined has this new value.
+ */
 export interface AttributesChanged {
   readonly type: 'AttributesChanged';
   readonly ino: Ino;
@@ -101,7 +103,9 @@ export interface DirentRemoved {
   readonly position: Position;
 }
 
-/** The last name is gone (or there never was one): the inode lives until its last user closes it. */
+/**
+ * The last name is gone (or there never was one): the inode lives until its last user closes it.
+ */
 export interface OrphanAdded {
   readonly type: 'OrphanAdded';
   readonly ino: Ino;
@@ -157,7 +161,9 @@ export interface ExtentsRemoved {
   readonly count: number;
 }
 
-/** A data segment exists, in the folder of its writer. Logged before or with its first reference. */
+/**
+ * A data segment exists, in the folder of its writer. Logged before or with its first reference.
+ */
 export interface SegmentCreated {
   readonly type: 'SegmentCreated';
   readonly segment: SegmentNumber;
@@ -180,7 +186,9 @@ export interface BlocksChecksummed {
   readonly checksums: Buffer;
 }
 
-/** An extended attribute has this value now. `ctime` is the inode's; `mode` when an ACL changes it. */
+/**
+ * An extended attribute has this value now. `ctime` is the inode's; `mode` when an ACL changes it.
+ */
 export interface XattrSet {
   readonly type: 'XattrSet';
   readonly ino: Ino;

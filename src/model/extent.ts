@@ -2,8 +2,9 @@
  * Extents: runs of file blocks that share a place and a state, and interval arithmetic on them.
  *
  * Two independent flags. Neither: the blocks are mapped and online. UNWRITTEN: mapped, but reads as
- * zeros (fallocate). OFFLINE: the contents are in the archive; reading waits. OFFLINE and UNWRITTEN:
- * space preallocated for staging. An extent without a segment is unmapped and then OFFLINE.
+ * zeros (fallocate). OFFLINE: the contents are in the archive; reading waits. OFFLINE and
+ * UNWRITTEN: space preallocated for staging. An extent without a segment is unmapped and then
+ * OFFLINE.
  *
  * A list of extents is well formed when it is sorted by `block`, nothing overlaps, every count is
  * positive, and no two neighbours could merge.

@@ -11,9 +11,13 @@ type Branded<T, B extends string> = T & { readonly [brand]: B };
 
 /** Inode number. 1 is the root; users' inodes start at 1024. Never reused. */
 export type Ino = Branded<number, 'Ino'>;
-/** Position of a transaction in the log. Strictly increasing, not gapless; 0 is before the first. */
+/**
+ * Position of a transaction in the log. Strictly increasing, not gapless; 0 is before the first.
+ */
 export type Seq = Branded<number, 'Seq'>;
-/** Random per daemon run (embedded) or per mount (cluster): names the writer and its data folder. */
+/**
+ * Random per daemon run (embedded) or per mount (cluster): names the writer and its data folder.
+ */
 export type Rid = Branded<number, 'Rid'>;
 /** Number of a data segment. Global, never reused; 0 names none (unmapped extents). */
 export type SegmentNumber = Branded<number, 'SegmentNumber'>;

@@ -35,8 +35,8 @@ export class Contents {
   }
 
   /**
-   * A write: until it is settled, a crash may leave the contents with or without it. The kernel cuts
-   * one that begins within a page behind that page, into two requests: a crash may part them.
+   * A write: until it is settled, a crash may leave the contents with or without it. The kernel
+   * cuts one that begins within a page behind that page, into two requests: a crash may part them.
    */
   write(offset: number, bytes: Buffer): void {
     const head = offset % PAGE_BYTES === 0 ? 0 : PAGE_BYTES - (offset % PAGE_BYTES);

@@ -1,6 +1,7 @@
 /**
- * What workers report: each operation before it starts and after it was answered, as lines of JSON on
- * a pipe. What the kernel took from a worker is not lost with the daemon, so the journal is whole.
+ * What workers report: each operation before it starts and after it was answered, as lines of JSON
+ * on a pipe. What the kernel took from a worker is not lost with the daemon, so the journal is
+ * whole.
  *
  * Times are CLOCK_MONOTONIC in nanoseconds, the same clock in all processes: of two operations of
  * which one was answered before the other began, the order in the log is known.

@@ -6,20 +6,21 @@
  *   hold all that was reported durable - except that each file may lack the newest of the writes to
  *   it that nothing had yet put into the log.
  *
- * Made precise. A lane is a directory whose operations have one order. For each lane there is a cut k
- * such that
+ * Made precise. A lane is a directory whose operations have one order. For each lane there is a cut
+ * k such that
  *   1. names, types, hard links, link counts, modes, mtimes that were set, symlinks and xattrs are
  *      exactly those after operation k;
  *   2. each file holds the contents after some write to it (which the kernel may cut in two at the
- *      first page's end, each of them atomic), not after k and not before the last
- *      operation up to k that settles it: a close, an fsync or O_SYNC write that was answered, or any
- *      other change of its inode (so a file that was written and renamed is never found empty or old);
+ *      first page's end, each of them atomic), not after k and not before the last operation up to k
+ *      that settles it: a close, an fsync or O_SYNC write that was answered, or any other change of
+ *      its inode (so a file that was written and renamed is never found empty or old);
  *   3. k is not before the last change of any node that an answered fsync, fsync of a directory or
  *      O_SYNC write made durable, nor before anything that was answered when an answered
  *      `ledgerfs sync` began;
  *   4. across lanes: what was answered before an operation within another lane's cut began is itself
  *      within its lane's cut, since the log has one order.
- * Besides, every answer of the running system must be a success or a refusal where the model says so.
+ * Besides, every answer of the running system must be a success or a refusal where the model says
+ * so.
  */
 
 import { must } from '../../src/model/assert.ts';
@@ -56,7 +57,9 @@ export function judge(
 interface Promises {
   /** The cut is not before this operation; -1 if nothing was promised. */
   readonly floor: number;
-  /** Nodes whose contents are in the log once the cut is at or after an operation; 'all' of them. */
+  /**
+   * Nodes whose contents are in the log once the cut is at or after an operation; 'all' of them.
+   */
   readonly settled: ReadonlyMap<number, Set<number> | 'all'>;
 }
 
@@ -226,9 +229,9 @@ interface JudgedLane {
 }
 
 /**
- * Looks for one cut per lane that together are consistent: each begins at its earliest, and is moved
- * on where another lane's cut shows that more had happened. The operation at a cut is in the log,
- * since a cut before it did not do.
+ * Looks for one cut per lane that together are consistent: each begins at its earliest, and is
+ * moved on where another lane's cut shows that more had happened. The operation at a cut is in the
+ * log, since a cut before it did not do.
  */
 function acrossLanes(lanes: readonly JudgedLane[]): string | undefined {
   for (let isMoved = true; isMoved;) {

@@ -1,4 +1,6 @@
-/** Reads a lane back through the mount, without ever blocking this process on a daemon that hangs. */
+/**
+ * Reads a lane back through the mount, without ever blocking this process on a daemon that hangs.
+ */
 
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import type { Stats } from 'node:fs';

@@ -1,9 +1,9 @@
 /**
  * What a worker of the kill test does: operations as data, and the seeded stream of them. Pure.
  *
- * Each operation is one system call. Names come from a small pool, without a look at what exists, so
- * many operations are refused and many meet what others made; nothing depends on what a crash left.
- * Paths are relative to the lane's directory ('' is that directory itself).
+ * Each operation is one system call. Names come from a small pool, without a look at what exists,
+ * so many operations are refused and many meet what others made; nothing depends on what a crash
+ * left. Paths are relative to the lane's directory ('' is that directory itself).
  */
 
 import type { SimRandom } from '../sim/random.ts';

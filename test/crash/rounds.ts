@@ -1,15 +1,16 @@
 /**
  * Rounds of the kill test on real mounts.
  *
- * A round: workers change a mounted volume until its daemon is killed (SIGKILL) after a random number
- * of operations, or within an fsync; `fsck` must be clean on what is left; the volume is mounted again
- * over the dead mount, sometimes without its index, sometimes killed again on the way; what is found
- * must satisfy `judge.ts`; the digest must be that of a replay into an empty directory. The next round
- * goes on from there, on the same mount or after a clean umount and another `fsck`.
+ * A round: workers change a mounted volume until its daemon is killed (SIGKILL) after a random
+ * number of operations, or within an fsync; `fsck` must be clean on what is left; the volume is
+ * mounted again over the dead mount, sometimes without its index, sometimes killed again on the
+ * way; what is found must satisfy `judge.ts`; the digest must be that of a replay into an empty
+ * directory. The next round goes on from there, on the same mount or after a clean umount and
+ * another `fsck`.
  *
- * Of a run, the seed fixes what is drawn: operations, moments in numbers of operations, and options.
- * The moment within an operation is the machine's own, so a seed brings a finding back often, not
- * always; the volume of a failed round is kept.
+ * Of a run, the seed fixes what is drawn: operations, moments in numbers of operations, and
+ * options. The moment within an operation is the machine's own, so a seed brings a finding back
+ * often, not always; the volume of a failed round is kept.
  */
 
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -303,7 +304,9 @@ class KillTest {
     this.#baseline = found;
   }
 
-  /** The state in use is that of the log alone. Orphans may still be going: asks for a quiet moment. */
+  /**
+   * The state in use is that of the log alone. Orphans may still be going: asks for a quiet moment.
+   */
   async #compareDigests(): Promise<void> {
     const client = await this.#client();
     for (;;) {

@@ -1,4 +1,6 @@
-/** Pending writes: when they become transactions, in which order, and what their memory is bound to. */
+/**
+ * Pending writes: when they become transactions, in which order, and what their memory is bound to.
+ */
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,7 +1,7 @@
 /**
  * The engine against a naive model under random operations, with closes, kills and lost indexes in
- * between. In the end the index equals one replayed from the log, and its past is the past that was.
- * A failure names its seed; `SEED=n` runs that one again.
+ * between. In the end the index equals one replayed from the log, and its past is the past that
+ * was. A failure names its seed; `SEED=n` runs that one again.
  */
 
 import { randomInt } from 'node:crypto';

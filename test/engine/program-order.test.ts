@@ -1,6 +1,6 @@
 /**
- * Program order per file: what was written to it is in the log before any other change of its inode,
- * whoever makes that change and by whichever name. So no crash shows the later one alone.
+ * Program order per file: what was written to it is in the log before any other change of its
+ * inode, whoever makes that change and by whichever name. So no crash shows the later one alone.
  */
 
 import { suite } from 'uvu';

@@ -1,4 +1,6 @@
-/** Removing much in bounded steps, and the end of orphans: with others in between, and after a kill. */
+/**
+ * Removing much in bounded steps, and the end of orphans: with others in between, and after a kill.
+ */
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,7 +1,7 @@
 /**
- * A volume on the simulated disk: for tests that make the disk below fail or fill up at will, or that
- * kill the process. It lives under the real clock unless it is given another. Its index is a real
- * directory, since LevelDB wants one.
+ * A volume on the simulated disk: for tests that make the disk below fail or fill up at will, or
+ * that kill the process. It lives under the real clock unless it is given another. Its index is a
+ * real directory, since LevelDB wants one.
  */
 
 import { cp, mkdtemp, rm } from 'node:fs/promises';

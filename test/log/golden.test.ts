@@ -1,4 +1,6 @@
-/** Logs of every released format, kept in test/fixtures/log for ever, still mean what they meant. */
+/**
+ * Logs of every released format, kept in test/fixtures/log for ever, still mean what they meant.
+ */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';

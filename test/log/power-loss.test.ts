@@ -1,6 +1,6 @@
 /**
- * Power losses at any call: what the log said was durable is there, and what is there is a prefix of
- * what was appended. Each seed is several lives of one log. LOG_SEEDS=N runs more of them.
+ * Power losses at any call: what the log said was durable is there, and what is there is a prefix
+ * of what was appended. Each seed is several lives of one log. LOG_SEEDS=N runs more of them.
  */
 
 import { hash } from 'node:crypto';

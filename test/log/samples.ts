@@ -1,4 +1,6 @@
-/** Transactions to test the log with: generated ones of every shape, and a fixed one of each event. */
+/**
+ * Transactions to test the log with: generated ones of every shape, and a fixed one of each event.
+ */
 
 import {
   array,

@@ -102,16 +102,16 @@ export class SimDisk implements Disk {
   }
 
   /**
-   * Cuts the power at the first call that `at` names: before it does anything, or when it has done all
-   * but return. `whenOff` is told at that moment.
+   * Cuts the power at the first call that `at` names: before it does anything, or when it has done
+   * all but return. `whenOff` is told at that moment.
    */
   stopAt(at: (call: DiskCall) => boolean, when: 'before' | 'after', whenOff: () => void): void {
     this.#stop = { at, when, whenOff };
   }
 
   /**
-   * The disk as the next process finds it when this one was killed: nothing is lost, since the kernel
-   * lives on, and nothing more is durable. This one is off from now on.
+   * The disk as the next process finds it when this one was killed: nothing is lost, since the
+   * kernel lives on, and nothing more is durable. This one is off from now on.
    */
   outlive(random: SimRandom, options: Partial<SimDiskOptions> = {}): SimDisk {
     this.powerOff();

@@ -1,7 +1,7 @@
 /**
- * A volume on a small real disk (ext4 in a file), filled through its mount until nothing fits, again
- * and again: only open and write are refused, with ENOSPC; what was taken reads back; `rm` works at
- * once and brings space back, without a remount; so does cutting files short.
+ * A volume on a small real disk (ext4 in a file), filled through its mount until nothing fits,
+ * again and again: only open and write are refused, with ENOSPC; what was taken reads back; `rm`
+ * works at once and brings space back, without a remount; so does cutting files short.
  *
  * @limit 1200 s
  */

@@ -54,7 +54,8 @@ with open('sparse', 'wb') as f:
     f.truncate(3 << 30); f.seek(1 << 30); f.write(b'middle'); f.seek(5000); f.write(b'early')
 put('empty', b'')
 put('big', bytes(range(256)) * 40000)
-for i, ns in enumerate([0, 1, -10**9 * 86400 * 3650 + 5, 1234567890123456789, 2**33 * 10**9 + 999999999]):
+times = [0, 1, -10**9 * 86400 * 3650 + 5, 1234567890123456789, 2**33 * 10**9 + 999999999]
+for i, ns in enumerate(times):
     put('time-%d' % i); os.utime('time-%d' % i, ns=(ns, ns))
 put('attributes'); os.setxattr('attributes', 'user.short', b'v'); os.setxattr('attributes', 'user.empty', b'')
 os.setxattr('attributes', 'user.bytes', bytes(range(256)) * 4); os.setxattr('attributes', 'trusted.root', b'only')

@@ -2,10 +2,10 @@
  * The kernel transport: one /dev/fuse descriptor, served on the event loop.
  *
  * Owns the descriptor, the watch on it, and the request memory. Order of events: the descriptor
- * becomes readable -> the watcher reads one request -> it is delivered, and usually answered, at once
- * -> more are read and delivered, up to a cap (the loop must get back to timers and promises; the
- * watch is level-triggered, so nothing is lost) -> where it pays, a short spin waits for the next
- * request. A crash at any point leaves a dead mount (ENOTCONN), which the next start cleans.
+ * becomes readable -> the watcher reads one request -> it is delivered, and usually answered, at
+ * once -> more are read and delivered, up to a cap (the loop must get back to timers and promises;
+ * the watch is level-triggered, so nothing is lost) -> where it pays, a short spin waits for the
+ * next request. A crash at any point leaves a dead mount (ENOTCONN), which the next start cleans.
  *
  * Spinning saves the wake-up between two processors, measured as half of the latency, and costs
  * nothing where client and daemon share one: a credit rises with every spin that finds a request,

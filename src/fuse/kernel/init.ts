@@ -1,10 +1,10 @@
 /**
  * INIT: what the kernel offers and what we make of it. Pure.
  *
- * A capability is asked for only if it was offered, so this works on every kernel with protocol 7.28
- * (Linux 4.20) or later. Left out on purpose: WRITEBACK_CACHE (the kernel would hold unwritten data
- * that fsync of another node cannot see), DONT_MASK and POSIX_ACL (they come together), ASYNC_DIO (an
- * O_DIRECT read would then wait where no signal ends it, not even a fatal one).
+ * A capability is asked for only if it was offered, so this works on every kernel with protocol
+ * 7.28 (Linux 4.20) or later. Left out on purpose: WRITEBACK_CACHE (the kernel would hold unwritten
+ * data that fsync of another node cannot see), DONT_MASK and POSIX_ACL (they come together),
+ * ASYNC_DIO (an O_DIRECT read would then wait where no signal ends it, not even a fatal one).
  */
 
 import { put64 } from '../attr.ts';

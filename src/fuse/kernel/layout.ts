@@ -1,7 +1,8 @@
 /**
- * The FUSE kernel protocol, version 7: numbers only. Offsets are in bytes within a struct; a request
- * is an in-header (40 bytes), the operation's struct, then names or data; a reply is an out-header
- * (16 bytes) and the operation's struct. All fields are little-endian, 64-bit ones aligned to 8.
+ * The FUSE kernel protocol, version 7: numbers only. Offsets are in bytes within a struct; a
+ * request is an in-header (40 bytes), the operation's struct, then names or data; a reply is an
+ * out-header (16 bytes) and the operation's struct. All fields are little-endian, 64-bit ones
+ * aligned to 8.
  */
 
 export const IN_HEADER_BYTES = 40;

@@ -1,6 +1,6 @@
 /**
- * Drives one life of a volume: lets simulated time pass while calls are under way, until they return
- * or the power is cut.
+ * Drives one life of a volume: lets simulated time pass while calls are under way, until they
+ * return or the power is cut.
  */
 
 import type { SimClock } from '../clock.ts';

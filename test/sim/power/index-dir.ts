@@ -1,7 +1,7 @@
 /**
  * The directory of LevelDB in a simulation, and what a crash makes of it. It is a real one, on a
- * filesystem in memory where there is one. Its loss is played by hand: LevelDB does not use our disk
- * port, and the engine may not trust it after a power loss, whatever it looks like.
+ * filesystem in memory where there is one. Its loss is played by hand: LevelDB does not use our
+ * disk port, and the engine may not trust it after a power loss, whatever it looks like.
  */
 
 import {

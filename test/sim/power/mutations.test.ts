@@ -3,7 +3,9 @@ import * as assert from 'uvu/assert';
 import { MUTATIONS } from './mutations.ts';
 import { playSeed, type Mutation } from './simulation.ts';
 
-/** A mutation is noticed within so many seeds; most are within ten, the rarest was in one of 150. */
+/**
+ * A mutation is noticed within so many seeds; most are within ten, the rarest was in one of 150.
+ */
 const MOST_SEEDS = 800;
 
 const UNSPOILED: Mutation = { name: 'nothing' };

@@ -1,6 +1,6 @@
 /**
- * Ways to spoil the order of writes and syncs, each of which must make the power-loss test fail: the
- * proof that the test would notice, were the code changed that way.
+ * Ways to spoil the order of writes and syncs, each of which must make the power-loss test fail:
+ * the proof that the test would notice, were the code changed that way.
  */
 
 import { forgetting, swapping, type DiskCall } from '../faults.ts';
@@ -18,8 +18,9 @@ const commits = on(LOG_SEGMENT, 'datasync');
 const dataSyncs = on(DATA_SEGMENT, 'datasync', 'sync');
 
 /**
- * One for each sync that the design relies on, named after what it makes durable. Not among them: that
- * of state.json's bytes, since a torn one is no worse than none (its name counts: the directory's).
+ * One for each sync that the design relies on, named after what it makes durable. Not among them:
+ * that of state.json's bytes, since a torn one is no worse than none (its name counts: the
+ * directory's).
  */
 export const MUTATIONS: readonly Mutation[] = [
   { name: 'log segment: commits', faults: forgetting(commits) },

@@ -123,7 +123,9 @@ class Simulation {
     await this.#end(this.#anyEnd());
   }
 
-  /** The last look: what there is, the same after a clean close, and the same from the log alone. */
+  /**
+   * The last look: what there is, the same after a clean close, and the same from the log alone.
+   */
   async settle(): Promise<void> {
     const volume = await this.#opened();
     await this.#look(volume);
@@ -193,7 +195,7 @@ class Simulation {
     const refutation = this.#history.refutation(found);
     if (refutation !== undefined) throw new Finding(refutation);
     this.journal.push(`found\n${describeTree(found)}`);
-    // What is read may come from memory, and be lost again: only what is durable is a new beginning.
+    // What is read may come from memory and be lost again: only what is durable is a new start.
     if ((await this.#drive.until(volume.sync())) === CUT) return false;
     this.#root = found;
     this.#history = new History(found, this.#step);

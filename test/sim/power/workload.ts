@@ -103,7 +103,9 @@ export class Workload {
     this.#scene.history.changed(this.#scene.step, operation.changes);
   }
 
-  /** The answer; CUT where the power was cut, or the disk failed: whether it was done is unknown. */
+  /**
+   * The answer; CUT where the power was cut, or the disk failed: whether it was done is unknown.
+   */
   async #outcome(call: () => Answer<unknown>): Promise<unknown> {
     try {
       const answer = await this.#drive.until(call());

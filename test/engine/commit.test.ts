@@ -1,0 +1,145 @@
+/** The commit path: attempts that miss, memory bounds, and the index that never leads the log. */
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { isRefusal } from '../../src/model/errno.ts';
+import { BLOCK_BYTES, byteStringOf, ROOT_INO } from '../../src/model/ids.ts';
+import { S_IFREG } from '../../src/model/inode.ts';
+import { sizeOf } from '../../src/model/size.ts';
+import { settle, SimClock } from '../sim/clock.ts';
+import { CALLER, refusalName, SimVolume } from './sim-volume.ts';
+
+const test = suite('commit');
+const name = byteStringOf;
+const TAIL_BYTES = 32 << 20;
+const VALUE_BYTES = 60_000;
+
+function on(what: string, body: (it: SimVolume, clock: SimClock) => Promise<void>): void {
+  test(what, async () => {
+    const clock = new SimClock();
+    const it = await SimVolume.create({ clock });
+    try {
+      await body(it, clock);
+    } finally {
+      await passing(clock, it.dispose());
+    }
+  });
+}
+
+/** `work`, with time passing until it is done. */
+async function passing<T>(clock: SimClock, work: Promise<T>): Promise<T> {
+  let isDone = false;
+  const done = work.finally(() => (isDone = true));
+  while (!isDone) {
+    clock.advance(10);
+    await settle();
+  }
+  return done;
+}
+
+/** Holds the log's syncs back until the returned function is called. */
+function holdCommits(it: SimVolume): () => void {
+  const held: (() => void)[] = [];
+  let isHeld = true;
+  const call = it.disk.call.bind(it.disk);
+  it.disk.call = async (kind, path, ...rest) => {
+    if (isHeld && kind === 'datasync' && path.endsWith('.avro')) {
+      await new Promise<void>((resolve) => held.push(resolve));
+    }
+    return call(kind, path, ...rest);
+  };
+  return () => {
+    isHeld = false;
+    for (const release of held) release();
+  };
+}
+
+const mknod = (it: SimVolume, what: string) =>
+  it.volume.filesystem.mknod(ROOT_INO, name(what), S_IFREG | 0o644, 0, CALLER);
+
+on('an attempt that misses has no effect, and one when it is made again', async (it, clock) => {
+  assert.is(await it.put('f', Buffer.alloc(3 * BLOCK_BYTES, 'x')), undefined);
+  await passing(clock, it.volume.close());
+  await it.open();
+
+  const { filesystem } = it.volume;
+  const inode = await filesystem.lookup(ROOT_INO, name('f'));
+  if (isRefusal(inode)) throw new Error(inode.name);
+  const before = (await it.volume.status()).log.head;
+  const cut = filesystem.setattr(inode.ino, { size: sizeOf(BLOCK_BYTES) }, CALLER);
+  assert.ok(cut instanceof Promise, 'its extents are not in memory');
+  const beside = mknod(it, 'beside');
+  assert.not.ok(isRefusal(beside) || beside instanceof Promise, 'others do not wait for it');
+  assert.not.ok(isRefusal(await cut));
+  await it.volume.sync();
+  const logged = await it.transactions(before + 1);
+  assert.equal(
+    logged.map(({ cause }) => cause),
+    ['mknod', 'truncate'],
+  );
+});
+
+on('a full log tail lets changes wait and reads go on', async (it) => {
+  assert.is(await it.put('old', Buffer.from('old')), undefined);
+  await it.volume.sync();
+  const release = holdCommits(it);
+  const { filesystem } = it.volume;
+  const answers: unknown[] = [];
+  const set = (i: number) =>
+    filesystem.setXattr(ROOT_INO, name('user.x'), Buffer.alloc(VALUE_BYTES, `${i}`), 0, CALLER);
+  while (!(answers.at(-1) instanceof Promise) && answers.length < 3000) {
+    answers.push(set(answers.length));
+    await settle();
+  }
+  const bytes = answers.length * VALUE_BYTES;
+  assert.ok(bytes >= TAIL_BYTES / 2 && bytes <= 2 * TAIL_BYTES, `${bytes} bytes taken`);
+  const creation = mknod(it, 'new');
+  assert.ok(creation instanceof Promise);
+  assert.equal(await it.get('old'), Buffer.from('old'));
+  for (let i = 0; i < 20; i++) await settle();
+  assert.is(refusalName(await filesystem.lookup(ROOT_INO, name('new'))), 'ENOENT', 'still waiting');
+
+  release();
+  assert.not.ok(isRefusal(await creation));
+  for (const answer of answers) assert.is(refusalName(await answer), undefined);
+  const value = await filesystem.getXattr(ROOT_INO, name('user.x'));
+  assert.equal(value, Buffer.alloc(VALUE_BYTES, `${answers.length - 1}`), 'the last one came last');
+});
+
+on('the index waits for the log, whatever the time', async (it, clock) => {
+  const release = holdCommits(it);
+  for (let i = 0; i < 50; i++) {
+    void mknod(it, `f${i}`);
+    clock.advance(500);
+    await settle();
+    const { index, log } = await it.volume.status();
+    assert.ok(index.persisted <= log.durable, `${index.persisted} after ${log.durable}`);
+    assert.is(index.applied, log.head, 'though everybody sees it');
+  }
+  const held = await it.volume.status();
+  assert.ok(held.log.durable < held.log.head);
+  release();
+  await it.volume.sync();
+  for (let turns = 0; turns < 500; turns++) {
+    clock.advance(100);
+    await settle();
+  }
+  const { index, log } = await it.volume.status();
+  assert.is(index.persisted, log.head);
+});
+
+on('a shown position is durable: what a kill takes back was never called durable', async (it) => {
+  void mknod(it, 'durable');
+  const synced = await it.volume.sync();
+  void mknod(it, 'lost');
+  const { log } = await it.volume.status();
+  assert.is(log.durable, synced);
+  assert.is(log.head, synced + 1);
+  await it.kill();
+  await it.open();
+  assert.is((await it.volume.status()).log.head, synced);
+  assert.is(await it.get('lost'), 'ENOENT');
+  assert.equal(await it.get('durable'), Buffer.alloc(0));
+});
+
+test.run();

@@ -110,11 +110,27 @@ export async function checkVolume(dir: string, options: FsckOptions): Promise<Fs
     const place = { disk: ports.disk, dir: paths.log, fsid };
     const sound = await checkLog(place, lines, options.onProgress);
     if (!sound && !options.acceptLoss) return damagedLog(lines);
+    return await rebuildOrCompare(ports, paths, fsid, options, lines);
+  } finally {
+    lock.release();
+  }
+}
+
+/** A log that is whole as far as it goes may still end before what is known to be durable. */
+async function rebuildOrCompare(
+  ports: VolumePorts,
+  paths: VolumePaths,
+  fsid: string,
+  options: FsckOptions,
+  lines: string[],
+): Promise<FsckReport> {
+  try {
     return options.rebuild
       ? await rebuild(ports, paths, fsid, options, lines)
       : await compare(ports, paths, fsid, options, lines);
-  } finally {
-    lock.release();
+  } catch (error) {
+    if (!(error instanceof LogCorruption)) throw error;
+    return damagedLog([...lines, `log: ${error.message}`]);
   }
 }
 
@@ -188,9 +204,6 @@ async function compare(
       const check = { ports, checkpoints, scratch, store, onProgress };
       return checkIndex(snapshot, lines, check).finally(() => snapshot.close());
     });
-  } catch (error) {
-    if (!(error instanceof LogCorruption)) throw error;
-    return damagedLog([...lines, `log: ${error.message}`]);
   } finally {
     await store.close();
   }

@@ -24,7 +24,7 @@ const test = suite('engine against a model');
 
 const SEVEN_DAYS_MICROS = 7 * 86_400e6;
 const STEPS = 220;
-const RUNS = 6;
+const RUNS = Number(process.env['RUNS'] ?? 6);
 const chosen = process.env['SEED'];
 const seeds =
   chosen === undefined ? Array.from({ length: RUNS }, () => randomInt(2 ** 32)) : [Number(chosen)];

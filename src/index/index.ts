@@ -83,7 +83,7 @@ export interface IndexOptions {
 
 export class Index {
   readonly #store: Store;
-  readonly #overlay = new Overlay();
+  readonly #overlay: Overlay;
   readonly #inodes: TwoGenerations<Ino, Inode | null>;
   readonly #dirents: TwoGenerations<string, DirentItem | null>;
   readonly #checksums = new TwoGenerations<string, ChecksumItem>(CHECKSUM_CACHE_ITEMS);
@@ -96,6 +96,7 @@ export class Index {
 
   private constructor(store: Store, options: IndexOptions) {
     this.#store = store;
+    this.#overlay = new Overlay(store.applied);
     const cacheItems = Math.ceil((options.cacheItems ?? DEFAULT_CACHE_ITEMS) / 2);
     this.#inodes = new TwoGenerations(cacheItems);
     this.#dirents = new TwoGenerations(cacheItems);

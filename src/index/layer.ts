@@ -9,8 +9,9 @@
 
 import { assert, AssertionError } from '../model/assert.ts';
 import { NO_SEQ, type Seq } from '../model/ids.ts';
+import { isRegular, type Inode } from '../model/inode.ts';
 import type { Item } from './items.ts';
-import { FAMILY, type Family } from './keys.ts';
+import { dataSeqKey, FAMILY, metaSeqKey, type Family } from './keys.ts';
 
 /** A key and its value, or undefined where a layer deletes it. */
 export interface Row {
@@ -33,6 +34,8 @@ export interface Entry extends Row {
 export const LISTED: { readonly [F in Family]?: true } = {
   position: true,
   backref: true,
+  metaSeq: true,
+  dataSeq: true,
   history: true,
   freed: true,
   timeMark: true,
@@ -62,6 +65,20 @@ const GROUP_CHARS: { readonly [F in Family]: number } = {
   history: 10,
 };
 
+/**
+ * Families whose puts follow from the inodes of the same layer, each inode's last value giving one
+ * key: only deletions of keys from before the layer are listed. An inode that changes a thousand
+ * times in a layer, as a directory does, costs one key then, not two thousand.
+ */
+export const isSeqFamily = (family: Family): family is 'metaSeq' | 'dataSeq' =>
+  family === 'metaSeq' || family === 'dataSeq';
+
+/** The keys that `inode` has in the seq families, as far as they are newer than `base`. */
+export function seqKeys(inode: Inode, base: Seq, add: (key: string) => void): void {
+  if (inode.metaSeq > base) add(metaSeqKey(inode.metaSeq, inode.ino));
+  if (isRegular(inode.mode) && inode.dataSeq > base) add(dataSeqKey(inode.dataSeq, inode.ino));
+}
+
 type Lists = { [F in Family]: Row[] };
 type Groups = Map<string, Row[]>;
 
@@ -69,6 +86,8 @@ const EMPTY: readonly Row[] = [];
 
 export class Layer {
   readonly number: number;
+  /** Last transaction before it. */
+  readonly baseSeq: Seq;
   /** Last transaction in it; set when it is frozen. */
   lastSeq: Seq = NO_SEQ;
   /** Approximate memory. */
@@ -80,8 +99,9 @@ export class Layer {
   readonly #groups = new Map<Family, Groups>();
   #frozen = false;
 
-  constructor(number: number) {
+  constructor(number: number, baseSeq: Seq) {
     this.number = number;
+    this.baseSeq = baseSeq;
     const lists: Partial<Lists> = {};
     for (const family of Object.keys(FAMILY) as Family[]) lists[family] = [];
     this.#lists = lists as Lists;
@@ -111,19 +131,6 @@ export class Layer {
     return entry;
   }
 
-  /** Takes an entry out again, as if it had never been. */
-  withdraw(entry: Entry, bytes: number): void {
-    assert(!this.#frozen, `layer ${this.number} is frozen`);
-    const list = this.#lists[entry.family];
-    const last = list.pop() as Entry;
-    if (last !== entry) {
-      last.at = entry.at;
-      list[entry.at] = last;
-    }
-    this.bytes -= bytes;
-    this.size--;
-  }
-
   /** The rows of a family in order of application; entries unless the family is listed. */
   rows(family: Family): readonly Row[] {
     return this.#lists[family];
@@ -138,14 +145,14 @@ export class Layer {
 
   /** Rows with gte <= key < lt, sorted. Frozen layers only. */
   range(family: Family, gte: string, lt: string): readonly Row[] {
-    if (this.#lists[family].length === 0) return EMPTY;
+    if (this.#lists[family].length === 0 && !isSeqFamily(family)) return EMPTY;
     const chars = GROUP_CHARS[family];
     const name = gte.slice(0, chars);
     if (gte.length >= chars && lt <= afterPrefix(name)) {
       const group = this.#groupsOf(family).get(name) ?? EMPTY;
       return group.slice(firstAtOrAfter(group, gte), firstAtOrAfter(group, lt));
     }
-    const found = this.#lists[family].filter(({ key }) => key >= gte && key < lt);
+    const found = this.#scanned(family).filter(({ key }) => key >= gte && key < lt);
     return sorted(found, family);
   }
 
@@ -153,10 +160,23 @@ export class Layer {
     assert(this.#frozen, `layer ${this.number} is still open`);
     let groups = this.#groups.get(family);
     if (groups === undefined) {
-      groups = groupsOf(this.#lists[family], family);
+      groups = groupsOf(this.#scanned(family), family);
       this.#groups.set(family, groups);
     }
     return groups;
+  }
+
+  /** All rows of a family, those included that follow from inodes. */
+  #scanned(family: Family): readonly Row[] {
+    if (!isSeqFamily(family)) return this.#lists[family];
+    const rows = Array.from(this.#lists[family]);
+    for (const { value } of this.#lists.inode) {
+      if (value === undefined) continue;
+      seqKeys(value as Inode, this.baseSeq, (key) => {
+        if (key.startsWith(FAMILY[family])) rows.push({ key, value: true });
+      });
+    }
+    return rows;
   }
 }
 

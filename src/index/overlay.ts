@@ -13,8 +13,8 @@
 import { assert } from '../model/assert.ts';
 import type { Seq } from '../model/ids.ts';
 import type { ChecksumItem, Item, Mutation, XattrItem } from './items.ts';
-import { FAMILY, type Family } from './keys.ts';
-import { Layer, LISTED, type Entry } from './layer.ts';
+import { decodeNumber, FAMILY, type Family } from './keys.ts';
+import { isSeqFamily, Layer, LISTED, type Entry } from './layer.ts';
 
 /** Approximate memory of an entry: maps, key and an average value. */
 const ENTRY_BYTES = 200;
@@ -26,10 +26,12 @@ export class Overlay {
   readonly #newest: Newest;
   /** Oldest first. */
   #frozen: readonly Layer[] = [];
-  #open = new Layer(1);
+  #open: Layer;
   #frozenBytes = 0;
 
-  constructor() {
+  /** `base` is the last transaction that is in LevelDB. */
+  constructor(base: Seq) {
+    this.#open = new Layer(1, base);
     const newest: Partial<Newest> = {};
     for (const family of Object.keys(FAMILY) as Family[]) newest[family] = new Map();
     this.#newest = newest as Newest;
@@ -52,13 +54,13 @@ export class Overlay {
 
   apply(mutation: Mutation): void {
     const { family, key, value } = mutation;
+    if (isSeqFamily(family)) return this.#applySeq(mutation);
     if (LISTED[family] !== undefined) return this.#open.list(family, mutation, ENTRY_BYTES);
     const newest = this.#newest[family];
     const open = this.#open;
     const known = newest.get(key);
     if (known !== undefined && known.layer === open) {
-      if (value === undefined && isNamedBySeq(family)) this.#withdraw(known, newest);
-      else known.value = value;
+      known.value = value;
       return;
     }
     const entry = open.add(family, key, value, weightOf(family, value));
@@ -73,7 +75,7 @@ export class Overlay {
     layer.freeze(lastSeq);
     this.#frozen = [...this.#frozen, layer];
     this.#frozenBytes += layer.bytes;
-    this.#open = new Layer(layer.number + 1);
+    this.#open = new Layer(layer.number + 1, lastSeq);
   }
 
   /** Forgets an entry whose layer has been written. */
@@ -88,17 +90,13 @@ export class Overlay {
     this.#frozen = this.#frozen.slice(count);
   }
 
-  #withdraw(entry: Entry, newest: Map<string, Entry>): void {
-    entry.layer.withdraw(entry, weightOf(entry.family, entry.value));
-    newest.delete(entry.key);
+  /** Lists the deletion of a key that an older layer or LevelDB may hold; see `isSeqFamily`. */
+  #applySeq(mutation: Mutation): void {
+    const open = this.#open;
+    if (mutation.value !== undefined || decodeNumber(mutation.key, 1) > open.baseSeq) return;
+    open.list(mutation.family, mutation, ENTRY_BYTES);
   }
 }
-
-/**
- * Keys of these families hold the seq of the transaction that put them, so one that was put in a
- * layer stands nowhere below it, and deleting it again leaves nothing to do.
- */
-const isNamedBySeq = (family: Family): boolean => family === 'metaSeq' || family === 'dataSeq';
 
 function weightOf(family: Family, value: Item | undefined): number {
   switch (family) {

@@ -4,8 +4,10 @@
  */
 
 import { must } from '../model/assert.ts';
+import type { Seq } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
 import { FAMILY, type Family } from './keys.ts';
-import { LISTED, type Entry, type Layer, type Row } from './layer.ts';
+import { LISTED, seqKeys, type Entry, type Layer, type Row } from './layer.ts';
 import type { Store, StoreBatch } from './store.ts';
 import { encodeValue } from './values.ts';
 
@@ -22,12 +24,15 @@ export async function writeLayers(
   layers: readonly Layer[],
   release: (entry: Entry) => void,
 ): Promise<void> {
+  const first = must(layers[0], 'no layers to write');
   const last = must(layers.at(-1), 'no layers to write');
   const batch = await store.batch();
   try {
     await eachInSlices(layers, (row, isEntry) => {
       const newer = isEntry ? (row as Entry).newer : undefined;
-      if (newer === undefined || newer.layer.number > last.number) collect(batch, row);
+      if (newer !== undefined && newer.layer.number <= last.number) return;
+      collect(batch, row);
+      if (isEntry && (row as Entry).family === 'inode') collectSeqs(batch, row, first.baseSeq);
     });
   } catch (error) {
     await batch.abandon();
@@ -42,6 +47,12 @@ export async function writeLayers(
 function collect(batch: StoreBatch, { key, value }: Row): void {
   if (value === undefined) batch.delete(key);
   else batch.put(key, encodeValue(key, value));
+}
+
+/** The seq families follow from the inodes. */
+function collectSeqs(batch: StoreBatch, { value }: Row, base: Seq): void {
+  if (value === undefined) return;
+  seqKeys(value as Inode, base, (key) => batch.put(key, encodeValue(key, true)));
 }
 
 /** Visits oldest layers first, so that in the batch a key's later rows come later. */

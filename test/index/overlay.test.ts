@@ -4,13 +4,15 @@ import { assert as check, asyncProperty, integer } from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Mutation } from '../../src/index/items.ts';
-import { inodeKey, positionKey, xattrKey, type Family } from '../../src/index/keys.ts';
+import { FAMILY, inodeKey, metaSeqKey, positionKey } from '../../src/index/keys.ts';
+import { xattrKey, type Family } from '../../src/index/keys.ts';
 import { afterPrefix } from '../../src/index/layer.ts';
 import { Overlay } from '../../src/index/overlay.ts';
 import { writeLayers } from '../../src/index/persist.ts';
 import { takeSnapshot, type IndexSnapshot } from '../../src/index/snapshot.ts';
 import { Store } from '../../src/index/store.ts';
-import { asByteString, ino, position, seq } from '../../src/model/ids.ts';
+import { asByteString, ino, NO_SEQ, position, seq } from '../../src/model/ids.ts';
+import { inode } from '../decide/given.ts';
 import { inFolder } from './fixture.ts';
 import { seeded } from './generate.ts';
 
@@ -68,7 +70,7 @@ test('any interleaving of changes, freezes, writes and scans', async () => {
       const random = seeded(seed);
       const below = (n: number): number => Math.floor(random() * n);
       const store = await Store.open(`${dir}/index`, () => Promise.resolve(Infinity));
-      const overlay = new Overlay();
+      const overlay = new Overlay(NO_SEQ);
       const current = new Map<string, unknown>();
       const views: View[] = [];
       let writing: Promise<void> | undefined;
@@ -102,26 +104,34 @@ test('any interleaving of changes, freezes, writes and scans', async () => {
   await check(property, { numRuns: 15 });
 });
 
-test('what a layer puts and deletes again under a seq leaves no trace', () => {
-  const overlay = new Overlay();
-  overlay.apply({ family: 'metaSeq', key: 'm1', value: true });
-  overlay.apply({ family: 'metaSeq', key: 'm2', value: true });
-  overlay.apply({ family: 'metaSeq', key: 'm1', value: undefined });
-  overlay.freeze(seq(1));
-  assert.equal(
-    overlay.layers[0]?.rows('metaSeq').map((row) => row.key),
-    ['m2'],
+test('an inode that changes often in a layer has one key in the seq index, and loses one', () => {
+  const overlay = new Overlay(seq(10));
+  const change = (from: number, to: number): void => {
+    const now = inode({ ino: ino(7), metaSeq: seq(to), dataSeq: seq(to) });
+    overlay.apply({ family: 'inode', key: inodeKey(ino(7)), value: now });
+    overlay.apply({ family: 'metaSeq', key: metaSeqKey(seq(from), ino(7)), value: undefined });
+    overlay.apply({ family: 'metaSeq', key: metaSeqKey(seq(to), ino(7)), value: true });
+  };
+  change(4, 11);
+  change(11, 12);
+  change(12, 13);
+  overlay.freeze(seq(13));
+  change(13, 14);
+  overlay.freeze(seq(14));
+  const rows = overlay.layers.map((layer) =>
+    layer.range('metaSeq', FAMILY.metaSeq, afterPrefix(FAMILY.metaSeq)),
   );
-  overlay.apply({ family: 'metaSeq', key: 'm2', value: undefined });
-  overlay.freeze(seq(2));
-  assert.equal(
-    overlay.layers[1]?.rows('metaSeq').map((row) => row.value),
-    [undefined],
-  );
+  const row = (at: number, value: true | undefined) => ({
+    key: metaSeqKey(seq(at), ino(7)),
+    value,
+  });
+  const plain = rows.map((layer) => layer.map(({ key, value }) => ({ key, value })));
+  assert.equal(plain[0], [row(4, undefined), row(13, true)]);
+  assert.equal(plain[1], [row(13, undefined), row(14, true)]);
 });
 
 test('a key changed often in a layer is one entry, and costs its memory once', () => {
-  const overlay = new Overlay();
+  const overlay = new Overlay(NO_SEQ);
   const key = inodeKey(ino(1));
   overlay.apply({ family: 'inode', key, value: undefined });
   const { bytes } = overlay;

@@ -63,7 +63,10 @@ test('when the log is full, creating is refused and removing works', async () =>
     for (let n = 0; n < 500; n++) assert.is(await it.remove(nameOf(n)), undefined, `rm ${n}`);
     await it.volume.sync();
     assert.equal(it.failures, []);
-    assert.is((await it.create('one more')) === 'ENOSPC', true, 'the log is as full as before');
+    // A commit gives back what its records were charged above their size: a few more fit, not all.
+    const more = await fill(it, next);
+    assert.is(more.refusal, 'ENOSPC', 'the log is full still');
+    assert.ok(more.next - next < next / 10, `${more.next - next} more after ${next}`);
 
     it.disk.faults = () => undefined;
     await until('creating works again', async () => typeof (await it.create('again')) !== 'string');

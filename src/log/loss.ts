@@ -9,6 +9,7 @@
  * 3. the damaged segment is cut and synced: a log that is whole, shorter by what is set aside.
  */
 
+import type { File } from '../io/disk.ts';
 import { NO_SEQ, type Seq } from '../model/ids.ts';
 import { lastTransaction } from './codec.ts';
 import { CommitScan } from './commit-scan.ts';
@@ -40,7 +41,11 @@ export async function acceptLoss(place: LogPlace, proof: Proof): Promise<Loss | 
   const { last, damage } = await verifyLog(place);
   const proven = provenSeq(proof);
   const from = ((last.seq as number) + 1) as Seq;
-  if (damage === undefined) return proven > last.seq ? { from, to: proven } : undefined;
+  if (damage === undefined) {
+    if (proven <= last.seq) return undefined;
+    await copyTail(place, last.seq);
+    return { from, to: proven };
+  }
   if (last.seq === NO_SEQ) throw damage;
   const behind = (await listSegments(place)).filter((first) => first > damage.place.segment);
   const to = laterSeq(laterSeq(proven, await lastKnown(place, behind)), last.seq);
@@ -84,26 +89,54 @@ async function setAside(
   if (damaged.offset > 0) await cut(place, damaged.segment, damaged.offset);
 }
 
+/**
+ * A log that ends too early without a sign of damage: recovery will cut what stands behind its last
+ * commit as a torn tail, so the segments that it may cut are copied aside first.
+ */
+async function copyTail(place: LogPlace, last: Seq): Promise<void> {
+  const all = await listSegments(place);
+  const first = all.findLastIndex((firstSeq) => firstSeq <= last);
+  for (const segment of all.slice(Math.max(first, 0))) {
+    const { file, sizeBytes } = await openSegment(place, segment);
+    try {
+      await copyAside(place, segment, file, 0, sizeBytes);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
 const COPY_BYTES = 1024 * 1024;
 
-async function cut(place: LogPlace, segment: Seq, offset: number): Promise<void> {
+/** Copies the bytes of a segment from `offset` on to NAME.lost, durably. */
+async function copyAside(
+  place: LogPlace,
+  segment: Seq,
+  file: File,
+  offset: number,
+  sizeBytes: number,
+): Promise<void> {
   const { disk, dir } = place;
+  const lostPath = segmentPath(place, segment) + LOST_SUFFIX;
+  if ((await disk.info(lostPath)) !== undefined) await disk.unlink(lostPath);
+  const lost = await disk.open(lostPath, 'create');
+  try {
+    for (let at = offset; at < sizeBytes; at += COPY_BYTES) {
+      const piece = Buffer.allocUnsafe(Math.min(COPY_BYTES, sizeBytes - at));
+      const read = await file.read(piece, at);
+      await lost.write([piece.subarray(0, read)], at - offset);
+    }
+    await lost.sync();
+  } finally {
+    await lost.close();
+  }
+  await disk.syncDir(dir);
+}
+
+async function cut(place: LogPlace, segment: Seq, offset: number): Promise<void> {
   const { file, sizeBytes } = await openSegment(place, segment, 'write');
   try {
-    const lostPath = segmentPath(place, segment) + LOST_SUFFIX;
-    if ((await disk.info(lostPath)) !== undefined) await disk.unlink(lostPath);
-    const lost = await disk.open(lostPath, 'create');
-    try {
-      for (let at = offset; at < sizeBytes; at += COPY_BYTES) {
-        const piece = Buffer.allocUnsafe(Math.min(COPY_BYTES, sizeBytes - at));
-        const read = await file.read(piece, at);
-        await lost.write([piece.subarray(0, read)], at - offset);
-      }
-      await lost.sync();
-    } finally {
-      await lost.close();
-    }
-    await disk.syncDir(dir);
+    await copyAside(place, segment, file, offset, sizeBytes);
     await file.truncate(offset);
     await file.sync();
   } finally {

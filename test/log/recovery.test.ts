@@ -267,6 +267,21 @@ test('accepted loss: cut before the damage, the rest set aside, seqs not given a
     assert.ok((await bytesIn(dir, '00000000000000000004.avro.lost')).length > 0);
   }));
 
+test('accepted loss of a damaged last commit, which looks like a torn tail: it is set aside', () =>
+  withDir(async (dir) => {
+    const written = await makeLog(dir, [1, 1]);
+    const bytes = await bytesIn(dir, FIRST);
+    const [first = 0] = (await commitEnds(dir)).ends;
+    bytes[first + 20] = (bytes[first + 20] ?? 0) ^ 4;
+    await replaceBytes(dir, FIRST, bytes);
+    const { store, lost } = await openLog(dir, { acceptLoss: true, proof: cleanAt(2) });
+    assert.equal(lost, { from: 2, to: 2 });
+    await store.close();
+    assert.equal((await openAndRead(dir)).transactions, written.slice(0, 1));
+    const kept = await bytesIn(dir, `${FIRST}.lost`);
+    assert.equal(kept.subarray(kept.length - (bytes.length - first)), bytes.subarray(first));
+  }));
+
 test('accepted loss of what is only known from others: the gap is kept over a crash', () =>
   withDir(async (dir) => {
     await makeLog(dir, [2]);

@@ -74,6 +74,9 @@ class Round {
     } catch (cause) {
       error = (cause as NodeJS.ErrnoException).code ?? String(cause);
     }
+    // A daemon killed while it takes a large write over lets the kernel answer that with EIO, where
+    // memory for it was not there yet (fuse_dev_do_read): what the next request meets tells.
+    if (error === 'EIO') error = deathOf(this.#order.mount) ?? error;
     this.#isDead = isDeath(error);
     tell({ kind: 'end', n, time: monotonic(), error });
   }
@@ -147,6 +150,20 @@ class Round {
     const fd = this.#slots.get(slot);
     if (fd === undefined) throw new Error(`slot ${slot} is closed`);
     return fd;
+  }
+}
+
+/**
+ * How the mount's connection ended; undefined if it lives. statfs(2) is never answered by the kernel
+ * alone, and waits while a killed daemon is still going.
+ */
+function deathOf(mount: string): string | undefined {
+  try {
+    fs.statfsSync(mount);
+    return undefined;
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? null;
+    return isDeath(code) ? (code ?? undefined) : undefined;
   }
 }
 

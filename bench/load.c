@@ -9,6 +9,8 @@
  *   load unlink DIR COUNT                              what `rename` left
  *   load tree DIR COUNT PER_DIR                        mknod(2) in directories of PER_DIR; syncfs
  *   load list DIR                                      readdir(3), and fstatat(2) of every entry
+ *   load names DIR                                     getdents64(2) alone, a call at a time
+ *   load random DIR COUNT FILES                        stat(2) of COUNT of e0 ... e(FILES - 1)
  *   load write FILE MIB SYNC                           write(2) of 1 MiB each
  *   load read FILE                                     read(2) of 1 MiB each
  *   load tail DIR SECONDS                              4 KiB and fsync, beside a full-speed writer
@@ -20,17 +22,14 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 enum { MIB = 1024 * 1024, BLOCK = 4096, PATH_BYTES = 4096, MAX_THREADS = 256 };
 /* The full-speed writer begins again at the start of its file here. */
@@ -38,53 +37,9 @@ enum { TAIL_WRAP_MIB = 512 };
 
 static char payload[MIB];
 
-static void die(const char *what) {
-  fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* ---- latencies ---- */
-
-struct samples {
-  uint32_t *ns;
-  long count, capacity;
-};
-
-static struct samples samples_of(long capacity) {
-  struct samples s = {calloc(capacity > 0 ? capacity : 1, sizeof(uint32_t)), 0, capacity};
-  if (s.ns == NULL) die("memory");
-  return s;
-}
-
-static void add(struct samples *s, uint64_t ns) {
-  if (s->count == s->capacity) {
-    s->capacity = s->capacity * 2 + 1;
-    s->ns = realloc(s->ns, s->capacity * sizeof(uint32_t));
-    if (s->ns == NULL) die("memory");
-  }
-  s->ns[s->count++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
-}
-
-static int by_value(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
-}
-
-static double microseconds(const struct samples *s, double share) {
-  if (s->count == 0) return 0;
-  long at = (long)(share * s->count);
-  return s->ns[at < s->count ? at : s->count - 1] / 1000.0;
-}
-
 static void report(struct samples *s, uint64_t elapsed, double bytes) {
   double seconds = elapsed / 1e9;
-  qsort(s->ns, s->count, sizeof(uint32_t), by_value);
+  sort(s);
   printf("{\"operations\":%ld,\"seconds\":%.6f,\"perSecond\":%.1f,\"mibPerSecond\":%.1f,"
          "\"p50us\":%.1f,\"p99us\":%.1f,\"maxus\":%.1f}\n",
          s->count, seconds, s->count / seconds, bytes / MIB / seconds, microseconds(s, 0.5),
@@ -256,6 +211,47 @@ static void run_list(const char *dir) {
   report(&s, now_ns() - begun, 0);
 }
 
+/* The names alone, as ls -f asks for them; latencies are those of the calls. */
+static void run_names(const char *dir) {
+  static char entries[MIB];
+  struct samples s = samples_of(1 << 17);
+  int fd = open(dir, O_RDONLY | O_DIRECTORY);
+  if (fd < 0) die(dir);
+  long count = 0;
+  uint64_t begun = now_ns(), before = begun;
+  for (;;) {
+    long bytes = syscall(SYS_getdents64, fd, entries, sizeof entries);
+    if (bytes < 0) die(dir);
+    if (bytes == 0) break;
+    for (long at = 0; at < bytes; count++) at += *(unsigned short *)(entries + at + 16);
+    uint64_t after = now_ns();
+    add(&s, after - before);
+    before = after;
+  }
+  close(fd);
+  double seconds = (now_ns() - begun) / 1e9;
+  sort(&s);
+  printf("{\"entries\":%ld,\"calls\":%ld,\"seconds\":%.6f,\"perSecond\":%.1f,"
+         "\"p50us\":%.1f,\"p99us\":%.1f,\"maxus\":%.1f}\n",
+         count - 2, s.count, seconds, count / seconds, microseconds(&s, 0.5),
+         microseconds(&s, 0.99), microseconds(&s, 1));
+}
+
+static void run_random(const char *dir, long count, long files) {
+  struct samples s = samples_of(count);
+  struct stat st;
+  char path[PATH_BYTES + 32];
+  uint64_t begun = now_ns(), before = begun;
+  for (long i = 0; i < count; i++) {
+    snprintf(path, sizeof path, "%s/e%ld", dir, lrand48() % files);
+    if (stat(path, &st) != 0) die(path);
+    uint64_t after = now_ns();
+    add(&s, after - before);
+    before = after;
+  }
+  report(&s, before - begun, 0);
+}
+
 static void run_write(const char *path, long mib, int sync) {
   struct samples s = samples_of(mib);
   int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
@@ -343,6 +339,8 @@ int main(int argc, char **argv) {
   else if (strcmp(command, "unlink") == 0) run_unlink(path, n[0]);
   else if (strcmp(command, "tree") == 0) run_tree(path, n[0], n[1]);
   else if (strcmp(command, "list") == 0) run_list(path);
+  else if (strcmp(command, "names") == 0) run_names(path);
+  else if (strcmp(command, "random") == 0) run_random(path, n[0], n[1]);
   else if (strcmp(command, "write") == 0) run_write(path, n[0], n[1]);
   else if (strcmp(command, "read") == 0) run_read(path);
   else if (strcmp(command, "tail") == 0) run_tail(path, n[0]);

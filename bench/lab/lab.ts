@@ -6,13 +6,14 @@
  * The contestants run built code, as users do: tsx wraps functions, and costs what it adds.
  */
 
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Scale } from './scale.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SOURCES = ['src', 'tools', 'bench'];
 const PROGRAM_MS = 10 * 60_000;
 const READY_MS = 30_000;
 
@@ -27,6 +28,13 @@ export interface Load {
   readonly maxus: number;
 }
 
+export interface LabOptions {
+  /** Folders that are built besides the sources and `bench/`. */
+  readonly folders?: readonly string[];
+  /** Longest time that a program may take, in milliseconds. */
+  readonly programMs?: number;
+}
+
 type Undo = () => unknown;
 
 export class Lab {
@@ -36,20 +44,23 @@ export class Lab {
   readonly kept = new Map<string, string>();
   readonly #undo: Undo[] = [];
   readonly #children = new Set<ChildProcess>();
+  readonly #programMs: number;
   #directories = 0;
 
-  private constructor(dir: string, scale: Scale) {
+  private constructor(dir: string, scale: Scale, programMs: number) {
     this.dir = dir;
     this.scale = scale;
+    this.#programMs = programMs;
   }
 
   /** Makes a lab in a new directory of `parent`. */
-  static async open(parent: string, scale: Scale): Promise<Lab> {
-    const lab = new Lab(await mkdtemp(join(parent, 'ledgerfs-bench-')), scale);
+  static async open(parent: string, scale: Scale, options: LabOptions = {}): Promise<Lab> {
+    const { folders = [], programMs = PROGRAM_MS } = options;
+    const lab = new Lab(await mkdtemp(join(parent, 'ledgerfs-bench-')), scale, programMs);
     lab.defer(() => rm(lab.dir, { recursive: true, force: true }));
     try {
-      await lab.#build();
-      await lab.#compileLoad();
+      await lab.#build([...SOURCES, ...folders]);
+      await lab.compile('bench/load.c');
       return lab;
     } catch (error) {
       await lab.close();
@@ -57,8 +68,8 @@ export class Lab {
     }
   }
 
-  async #build(): Promise<void> {
-    const include = ['src', 'tools', 'bench'].map((folder) => join(ROOT, folder));
+  async #build(folders: readonly string[]): Promise<void> {
+    const include = folders.map((folder) => join(ROOT, folder));
     const compilerOptions = {
       rootDir: ROOT,
       outDir: join(this.dir, 'dist'),
@@ -76,9 +87,11 @@ export class Lab {
     await this.run(process.execPath, compiler, '-p', join(this.dir, 'tsconfig.json'));
   }
 
-  #compileLoad(): Promise<string> {
-    const source = join(ROOT, 'bench/load.c');
-    return this.run('cc', '-O2', '-pthread', '-o', join(this.dir, 'load'), source);
+  /** Compiles a C program of the checkout; its path. */
+  async compile(source: string): Promise<string> {
+    const program = join(this.dir, basename(source, '.c'));
+    await this.run('cc', '-O2', '-pthread', '-o', program, join(ROOT, source));
+    return program;
   }
 
   /** Something to take away at the end, before everything made earlier. */
@@ -113,7 +126,7 @@ export class Lab {
   /** Runs a program to its end; its output, or an error with what it complained of. */
   run(program: string, ...args: readonly string[]): Promise<string> {
     return new Promise((resolve, reject) => {
-      const options = { timeout: PROGRAM_MS, maxBuffer: 64 * 1024 * 1024, cwd: this.dir };
+      const options = { timeout: this.#programMs, maxBuffer: 64 * 1024 * 1024, cwd: this.dir };
       const child = execFile(program, args, options, (error, stdout, stderr) => {
         this.#children.delete(child);
         if (error === null) resolve(stdout);
@@ -121,6 +134,14 @@ export class Lab {
       });
       this.#children.add(child);
     });
+  }
+
+  /** Starts a program, which is ended with the lab at the latest. */
+  start(program: string, args: readonly string[], stdio: StdioOptions): ChildProcess {
+    const child = spawn(program, args, { cwd: this.dir, stdio });
+    this.#children.add(child);
+    child.once('close', () => this.#children.delete(child));
+    return child;
   }
 
   /** One run of the load generator. */

@@ -24,6 +24,8 @@ export interface Subject {
 
 export interface MountedVolume extends Subject {
   readonly volume: string;
+  /** What `ledgerfs mount` took. */
+  readonly mountSeconds: number;
   unmount(): Promise<void>;
 }
 
@@ -73,19 +75,21 @@ export async function largeVolume(lab: Lab): Promise<string> {
   return volume;
 }
 
-/** Mounts `volume` under a daemon in the background. */
-export async function mountVolume(lab: Lab, volume: string): Promise<MountedVolume> {
-  const path = await lab.directory('mnt');
+/** Mounts `volume` under a daemon in the background; at `at`, where that is given. */
+export async function mountVolume(lab: Lab, volume: string, at?: string): Promise<MountedVolume> {
+  const path = at ?? (await lab.directory('mnt'));
   let isMounted = true;
   const unmount = async (): Promise<void> => {
     if (isMounted) await lab.ledgerfs('umount', path);
     isMounted = false;
   };
   lab.defer(() => unmount().catch(() => forceUnmount(lab, path)));
+  const begun = performance.now();
   await lab.ledgerfs('mount', volume, path);
+  const mountSeconds = (performance.now() - begun) / 1000;
   const status = JSON.parse(await lab.ledgerfs('status', volume, '--json')) as { pid: number };
   const stop = (): Promise<void> => unmount().then(() => lab.remove(volume));
-  return { name: 'ledgerfs', path, pid: status.pid, volume, unmount, stop };
+  return { name: 'ledgerfs', path, pid: status.pid, volume, mountSeconds, unmount, stop };
 }
 
 export async function ledgerfs(lab: Lab): Promise<MountedVolume> {

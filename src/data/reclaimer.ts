@@ -273,7 +273,11 @@ export class Reclaimer {
   /** Removes segments that hold nothing any more; true if it removed one. */
   async #removeEmptied(): Promise<boolean> {
     if (this.#emptied.size === 0) return false;
-    const dead = await withSnapshot(this.#options.items, (snapshot) => this.#dead(snapshot));
+    // Before the snapshot is taken: what is written to an open segment may be logged after it.
+    const closed = [...this.#emptied].filter((segment) => !this.#options.files.isOpen(segment));
+    const dead = await withSnapshot(this.#options.items, (snapshot) =>
+      this.#dead(snapshot, closed),
+    );
     // Whatever fails, they are looked at again.
     for (const segment of dead) this.#emptied.add(segment);
     for (const segment of dead) {
@@ -284,11 +288,10 @@ export class Reclaimer {
     return dead.length > 0;
   }
 
-  /** Of the emptied segments those that nothing owns or holds; the others are looked at no more. */
-  async #dead(snapshot: ItemSnapshot): Promise<SegmentNumber[]> {
+  /** Of the closed ones those that nothing owns or holds; the others are looked at no more. */
+  async #dead(snapshot: ItemSnapshot, closed: readonly SegmentNumber[]): Promise<SegmentNumber[]> {
     const unowned = new Set<SegmentNumber>();
-    for (const segment of this.#emptied) {
-      if (this.#options.files.isOpen(segment)) continue;
+    for (const segment of closed) {
       this.#emptied.delete(segment);
       const range = refRange(segment);
       const [owned] = await collect(snapshot.scan('ref', ...range, { limit: 1 }));

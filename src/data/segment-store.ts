@@ -45,14 +45,16 @@ export interface SegmentStoreOptions {
   /** Files kept open, beside those being written; 128 unless given. */
   readonly descriptors?: number;
   /**
-   * Bytes that may be written and not durable while nobody waits for them, at least 16 MiB, which
-   * is the default: what a sync waits for at most, and how far writing may run ahead of the disk.
+   * Bytes that may be written and not durable while nobody waits for them, 256 MiB unless given and
+   * at least 16 MiB: how far writing may run ahead of the disk. What a commit waits for is less: the
+   * engine names no more than 16 MiB in the log before they are durable.
    */
   readonly unsyncedLimit?: number;
 }
 
 const DESCRIPTORS = 128;
-const UNSYNCED_LIMIT = 2 * MAX_BATCH_BYTES;
+const UNSYNCED_LIMIT = 256 * 1024 ** 2;
+const LEAST_UNSYNCED_LIMIT = 2 * MAX_BATCH_BYTES;
 
 export class SegmentStore implements DataStore {
   readonly rid: Rid;
@@ -80,7 +82,7 @@ export class SegmentStore implements DataStore {
 
   private constructor(options: SegmentStoreOptions) {
     const unsyncedLimit = options.unsyncedLimit ?? UNSYNCED_LIMIT;
-    assert(unsyncedLimit >= UNSYNCED_LIMIT, `unsynced limit of ${unsyncedLimit} bytes`);
+    assert(unsyncedLimit >= LEAST_UNSYNCED_LIMIT, `unsynced limit of ${unsyncedLimit} bytes`);
     this.#options = options;
     this.rid = options.rid;
     this.#nextSegment = options.nextSegment;
@@ -161,9 +163,9 @@ export class SegmentStore implements DataStore {
     this.#discarding = this.#discarding.catch(() => undefined);
   }
 
-  write(place: Place, bytes: Buffer, done?: () => void): void {
+  write(place: Place, bytes: Buffer, done?: () => void, durable?: () => void): void {
     assert(bytes.length === place.count * BLOCK_BYTES, `${bytes.length} bytes for ${place.count}`);
-    this.#writing.write(place, bytes, done);
+    this.#writing.write(place, bytes, done, durable);
   }
 
   sync(segments?: ReadonlySet<SegmentNumber>): Promise<void> {

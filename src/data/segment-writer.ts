@@ -3,7 +3,7 @@
  * much of what was written is not synced. Owned by the segment store, which decides when to write.
  *
  * Order: `add` (in memory) -> `writeBatch` (page cache; buffers given back) -> `datasync`
- * (durable). A crash before the last step may leave any part of the bytes, none of which the
+ * (durable; the writes are told). A crash before the last step may leave any part of the bytes, none of which the
  * durable log names.
  */
 
@@ -36,6 +36,8 @@ export class SegmentWriter {
   readonly #sync: SharedRun;
   #held: Promise<HeldFile> | undefined;
   #unsyncedBytes = 0;
+  /** To be called when what was written is durable. */
+  #durable: (() => void)[] = [];
   #waiters: Waiter[] = [];
 
   /**
@@ -85,6 +87,8 @@ export class SegmentWriter {
         batch.block * BLOCK_BYTES,
       );
       this.#unsyncedBytes += batch.bytes;
+      for (const { durable } of batch.writes)
+        if (durable !== undefined) this.#durable.push(durable);
     } finally {
       this.writing = false;
       this.queue.settle();
@@ -139,9 +143,12 @@ export class SegmentWriter {
   async #datasync(): Promise<void> {
     const { file } = await this.#open();
     const bytes = this.#unsyncedBytes;
+    const durable = this.#durable;
     this.#unsyncedBytes = 0;
+    this.#durable = [];
     await file.datasync();
     this.#synced(bytes);
+    for (const tell of durable) tell();
   }
 
   #countDown(batch: WriteBatch): void {

@@ -54,10 +54,12 @@ export interface DataStore {
   /**
    * Queues bytes (whole blocks) for `place`; they can be read at once, from memory until they are
    * on the disk. `bytes` belongs to the data layer until `done` is called, which also happens when
-   * writing fails. A place whose write is still queued may be written again as a whole, as long as
+   * writing fails. `durable` is called once a sync has made them durable: before that sync's own
+   * callers go on, never from within a call of this interface, and never where writing failed; it
+   * must not throw. A place whose write is still queued may be written again as a whole, as long as
    * no transaction names it; any other overlap is a bug.
    */
-  write(place: Place, bytes: Buffer, done?: () => void): void;
+  write(place: Place, bytes: Buffer, done?: () => void, durable?: () => void): void;
   /** Bytes queued and not yet handed to the disk. */
   readonly queuedBytes: number;
   /**

@@ -3,10 +3,10 @@
  * segments and the answer to "did writing fail".
  *
  * A segment's queue goes out when it holds WRITE_BYTES, when it is GATHER_MS old, or at once when
- * somebody waits for it; so one-block files leave in large writes. Every FLUSH_BYTES that were
- * written are synced in the background, and no more than `unsyncedLimit` bytes are written and not
- * durable (what exceeds it stays queued, where the engine bounds it), so that a sync finds little
- * to wait for.
+ * somebody waits for it; so one-block files leave in large writes. A segment with FLUSH_BYTES that
+ * were written is synced in the background, each by itself, so that a sync of one segment waits for
+ * no stream that has another. No more than `unsyncedLimit` bytes are written and not durable; what
+ * exceeds that stays queued, where the engine bounds it.
  *
  * Broken stays broken: after a failed write or sync nothing is known about what reached the disk,
  * so all queued buffers are given back, and every later sync fails with the same error.
@@ -24,7 +24,7 @@ import type { Place } from './types.ts';
 const WRITE_BYTES = 1024 * 1024;
 /** Longest time that a write waits for others to join it, in milliseconds. */
 const GATHER_MS = 10;
-/** Written bytes that start a sync in the background: 8 MiB. */
+/** Written bytes of a segment that start a sync of it in the background: 8 MiB. */
 const FLUSH_BYTES = 8 * 1024 * 1024;
 /**
  * Writes under way at one time: the other threads of libuv's four stay free for reads and syncs.
@@ -72,13 +72,18 @@ export class WriteBehind {
     this.#openWriter(segment);
   }
 
-  write(place: Place, bytes: Buffer, done: (() => void) | undefined): void {
+  write(
+    place: Place,
+    bytes: Buffer,
+    done: (() => void) | undefined,
+    durable: (() => void) | undefined,
+  ): void {
     if (this.#failure !== undefined) {
       done?.();
       return;
     }
     const writer = this.#writers.get(place.segment) ?? this.#openLate(place.segment);
-    this.#queuedBytes += writer.queue.add(place.segmentBlock, bytes, done);
+    this.#queuedBytes += writer.queue.add(place.segmentBlock, bytes, done, durable);
     if (writer.queue.waitingBytes >= WRITE_BYTES) this.#pump();
     else this.#armTimer();
   }
@@ -220,14 +225,14 @@ export class WriteBehind {
     if (writer.queue.waitingBytes > 0 && this.#failure === undefined) this.#armTimer();
   }
 
-  /** Syncs what was written, once it is enough. */
+  /** Syncs the segments of which enough was written; all of them where the limit comes near. */
   #flush(): void {
-    let bytes = 0;
-    for (const writer of this.#writers.values()) bytes += writer.unsyncedBytes;
-    if (bytes < FLUSH_BYTES || this.#failure !== undefined) return;
+    if (this.#failure !== undefined) return;
+    const isMuch = this.#unsyncedBytes > this.#options.unsyncedLimit / 2;
     for (const writer of this.#writers.values()) {
       // One that is being synced is looked at again when that has ended.
       if (writer.unsyncedBytes === 0 || writer.syncing) continue;
+      if (writer.unsyncedBytes < FLUSH_BYTES && !isMuch) continue;
       this.#datasync(writer).then(
         () => this.#flush(),
         () => undefined,

@@ -19,6 +19,8 @@ export interface QueuedWrite {
   readonly count: number;
   readonly bytes: Buffer;
   readonly done: (() => void) | undefined;
+  /** To be called once the bytes are durable. */
+  readonly durable: (() => void) | undefined;
   /** Position in the order of arrival. */
   readonly ticket: number;
 }
@@ -59,13 +61,13 @@ export class WriteQueue {
    * and releases its buffer; any other overlap with a waiting write is a bug.
    * Returns by how many bytes the queue grew.
    */
-  add(block: number, bytes: Buffer, done: (() => void) | undefined): number {
+  add(block: number, bytes: Buffer, done: (() => void) | undefined, durable?: () => void): number {
     assert(bytes.length > 0 && bytes.length % BLOCK_BYTES === 0, `${bytes.length} bytes to write`);
     const count = bytes.length / BLOCK_BYTES;
     const last = this.#waiting.at(-1);
     if (last === undefined || block >= last.block + last.count) {
-      this.#waiting.push({ block, count, bytes, done, ticket: ++this.#tickets });
-    } else if (this.#insert(block, count, bytes, done)) {
+      this.#waiting.push({ block, count, bytes, done, durable, ticket: ++this.#tickets });
+    } else if (this.#insert({ block, count, bytes, done, durable })) {
       return 0;
     }
     this.#waitingBytes += bytes.length;
@@ -128,12 +130,13 @@ export class WriteQueue {
   }
 
   /** Adds a write that is not the highest. Returns true if it took the turn of an older one. */
-  #insert(block: number, count: number, bytes: Buffer, done: (() => void) | undefined): boolean {
+  #insert(write: Omit<QueuedWrite, 'ticket'>): boolean {
+    const { block, count } = write;
     const waiting = this.#waiting;
     const at = lowerBound(waiting, block);
     const next = waiting[at];
     if (next !== undefined && next.block === block && next.count === count) {
-      waiting[at] = { block, count, bytes, done, ticket: next.ticket };
+      waiting[at] = { ...write, durable: both(next.durable, write.durable), ticket: next.ticket };
       next.done?.();
       return true;
     }
@@ -143,9 +146,21 @@ export class WriteQueue {
         (next === undefined || block + count <= next.block),
       `write to segment block ${block} overlaps a waiting one`,
     );
-    waiting.splice(at, 0, { block, count, bytes, done, ticket: ++this.#tickets });
+    waiting.splice(at, 0, { ...write, ticket: ++this.#tickets });
     return false;
   }
+}
+
+/** Whoever waits for a place to be durable is told, also when its bytes were exchanged. */
+function both(
+  first: (() => void) | undefined,
+  second: (() => void) | undefined,
+): (() => void) | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  return () => {
+    first();
+    second();
+  };
 }
 
 /** Index of the first write that starts at or after `block`. */

@@ -29,6 +29,7 @@ import type { Event } from '../model/event.ts';
 import type { Seq } from '../model/ids.ts';
 import type { Actor, Cause, TouchedPath, Transaction } from '../model/transaction.ts';
 import type { Answer } from './api.ts';
+import { NotYet } from './not-yet.ts';
 
 /** Bound of the overlay: mutating requests wait beyond it while reads go on (architecture 1). */
 export const OVERLAY_BYTES = 64 << 20;
@@ -78,7 +79,8 @@ export class Committer {
 
   /**
    * Runs `body`, an attempt that gathers, decides and calls `append`, possibly several times. An
-   * attempt that meets a `Miss` has appended nothing: it is run again once the range is loaded.
+   * attempt that meets a `Miss` has appended nothing: it is run again once the range is loaded. So
+   * is one that meets `NotYet`, once the disk is that far.
    */
   attempt<T>(body: () => T | Refusal): Answer<T> {
     assert(!this.#inAttempt, 'attempts do not nest');
@@ -87,6 +89,7 @@ export class Committer {
       return body();
     } catch (error) {
       if (error instanceof Miss) return this.#again(error, body);
+      if (error instanceof NotYet) return error.ready.then(() => this.mutate(body));
       throw error;
     } finally {
       this.#inAttempt = false;

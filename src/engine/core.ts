@@ -9,6 +9,7 @@ import type { Env } from '../decide/decision.ts';
 import type { Generation, Ino } from '../model/ids.ts';
 import { FIRST_USER_INO } from '../model/ids.ts';
 import type { Committer } from './commit.ts';
+import type { DataWrites } from './data-writes.ts';
 import type { DirtyFiles } from './dirty-files.ts';
 import type { Paths } from './paths.ts';
 import type { Caller } from './api.ts';
@@ -17,6 +18,7 @@ export interface Core {
   readonly index: Index;
   readonly log: LogWriter;
   readonly data: DataStore;
+  readonly writes: DataWrites;
   readonly clock: Clock;
   readonly committer: Committer;
   readonly dirty: DirtyFiles;

@@ -2,35 +2,52 @@
  * Pending writes: what was written to files and is not in the log yet (architecture 3, "Writes are
  * coalesced").
  *
- * Owns the dirty blocks of every file, the promise of disk space for them, and the bound on their
- * memory. Order of events for one file:
- *   write    blocks are promised by the data layer (or ENOSPC), bytes go to memory, answer
- *   place    before any other transaction on the inode, on close, fsync and rename, when its seq
- *            is asked for, at 8 MiB and at the timer: blocks are allocated, their checksums are
- *            computed, one transaction (segments, checksums, extents, size, times) is appended, and
- *            the bytes are queued to the data segment. All in one attempt, without an `await`.
- *   commit   syncs the data segments before it writes the log (see `commit.ts`)
- * A crash before the commit loses writes that no fsync had promised; after it, none.
+ * Owns, for every file with such writes, its dirty blocks, its shipped pieces, and the bound on the
+ * memory of all. Order of events for one file, and what a crash after each step leaves:
+ *   write    blocks are promised by the data layer (or ENOSPC), bytes go to memory, answer: nothing
+ *   ship     at 8 MiB, and before logging: the dirty blocks are allocated, their checksums are
+ *            computed, their bytes are queued to the data segment. They are a piece now, which holds
+ *            what its transaction will say: nothing, its blocks are swept
+ *   durable  the data layer has synced the piece: the same
+ *   log      one transaction (segments, checksums, extents, size, times): once the piece is durable
+ *            and those before it are logged; or at once, for all pieces of the file, before any
+ *            other transaction on the inode, on fsync, rename and close, when its seq is asked for,
+ *            and at the timer: nothing, until the log commits
+ *   commit   syncs the data that the log names and that is not durable (`data-writes.ts`), then the
+ *            log: all of it
+ * So a stream runs ahead of the disk without anybody's commit waiting for it, and after a crash a
+ * file has the contents, size and times that it had after some write to it.
+ *
+ * A commit waits for no more than SETTLE_BYTES of data, and one file's dirty blocks: what would make
+ * it more has to wait first, outside the attempt and with that file's writers held, until the data
+ * is durable (`NotYet`). Closing and the timer do not wait, they leave the logging to `durable`.
  */
 
 import type { Index } from '../index/index.ts';
 import type { Clock } from '../io/clock.ts';
 import type { LogFunction } from '../io/logger.ts';
-import { checksumInto } from '../data/checksum.ts';
-import type { Allocation, DataStore, Place } from '../data/types.ts';
+import type { DataStore } from '../data/types.ts';
 import { withoutSetId } from '../decide/attributes.ts';
 import { decideWritten } from '../decide/contents.ts';
 import { assert, must } from '../model/assert.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
-import type { Event } from '../model/event.ts';
-import { pushMerged, type Extent } from '../model/extent.ts';
-import { BLOCK_BYTES, type Ino } from '../model/ids.ts';
+import { BLOCK_BYTES, type Ino, type SegmentNumber } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
-import { bytesOfSize } from '../model/size.ts';
+import { blocksHolding, bytesOfSize } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
 import type { Actor, TouchedPath } from '../model/transaction.ts';
 import type { Committer } from './commit.ts';
+import { Flight, type DataWrites } from './data-writes.ts';
 import { DirtyFile, type DirtyWrite, type Run } from './dirty.ts';
+import { NotYet } from './not-yet.ts';
+import {
+  bytesLaid,
+  checksumsLaid,
+  extentsLaid,
+  layInto,
+  type LaidRun,
+  type Piece,
+} from './shipped.ts';
 
 /** The disk below is being asked for space: resolves to whether it is worth trying again. */
 export class MoreSpace {
@@ -41,43 +58,59 @@ export class MoreSpace {
   }
 }
 
-/** A file's pending writes become a transaction at this size. */
-export const PLACE_BLOCKS = (8 << 20) / BLOCK_BYTES;
 /** Dirty and queued bytes that all files together may hold: beyond it writers wait. */
 const MEMORY_BYTES = 64 << 20;
-/**
- * Bytes of logged writes that may be waiting for the disk before a full-speed writer has to: an
- * fsync of anybody waits for them (architecture 1, "Group commit").
- */
-const QUEUE_BYTES = 8 << 20;
 /** A file of at least this size is written to a segment of its own. */
 const STREAM_BYTES = 1 << 20;
 
+export interface WriteLimits {
+  /** A file's dirty blocks are shipped at this number. */
+  readonly shipBlocks: number;
+  /** Bytes that the log may name before they are durable. */
+  readonly settleBytes: number;
+}
+
+const LIMITS: WriteLimits = { shipBlocks: (8 << 20) / BLOCK_BYTES, settleBytes: 16 << 20 };
+const NO_PIECES: readonly Piece[] = [];
+
 interface Pending {
-  readonly file: DirtyFile;
+  readonly ino: Ino;
+  /** What is dirty; the file's size and times with all that is pending. */
+  file: DirtyFile;
   actor: Actor;
+  /** Shipped and not logged, in the order of their logging. */
+  readonly pieces: Piece[];
+  /** Bytes of the pieces are being waited for: writers are held until then. */
+  settling: Promise<void> | undefined;
+  /** Others' bytes were waited for: not again before the next piece is logged. */
+  hasSettled: boolean;
+  /** The log refused a piece: until it takes that, no more is written. */
+  isRefused: boolean;
+  /** Shipping was put off until the writer has its answer. */
+  isShipDue: boolean;
 }
 
 export interface DirtyOptions {
   readonly committer: Committer;
   readonly index: Index;
   readonly data: DataStore;
+  readonly writes: DataWrites;
   readonly clock: Clock;
   /** Pending writes become transactions after so many milliseconds without being asked for. */
   readonly placeMs: number;
   readonly pathsOf: (ino: Ino) => readonly TouchedPath[];
   readonly journal: LogFunction;
+  readonly limits?: Partial<WriteLimits> | undefined;
 }
 
 export class DirtyFiles {
+  readonly #options: DirtyOptions;
   readonly #committer: Committer;
   readonly #index: Index;
   readonly #data: DataStore;
-  readonly #pathsOf: (ino: Ino) => readonly TouchedPath[];
+  readonly #writes: DataWrites;
+  readonly #limits: WriteLimits;
   readonly #pending = new Map<Ino, Pending>();
-  readonly #clock: Clock;
-  readonly #placeMs: number;
-  readonly #journal: LogFunction;
   #cancelTimer: (() => void) | undefined;
   #stopped = false;
   #dirtyBlocks = 0;
@@ -85,51 +118,65 @@ export class DirtyFiles {
   #waiters: (() => void)[] = [];
 
   constructor(options: DirtyOptions) {
-    this.#clock = options.clock;
-    this.#placeMs = options.placeMs;
-    this.#journal = options.journal;
+    this.#options = options;
     this.#committer = options.committer;
     this.#index = options.index;
     this.#data = options.data;
-    this.#pathsOf = options.pathsOf;
+    this.#writes = options.writes;
+    this.#limits = { ...LIMITS, ...options.limits };
   }
 
+  /** The dirty blocks of `ino`, and its size and times as they are with all that is pending. */
   get(ino: Ino): DirtyFile | undefined {
     return this.#pending.get(ino)?.file;
   }
 
-  get dirtyBytes(): number {
-    return this.#dirtyBlocks * BLOCK_BYTES + this.#queuedBytes;
+  /** What of `ino` was shipped and is not logged. */
+  shipped(ino: Ino): readonly Piece[] {
+    return this.#pending.get(ino)?.pieces ?? NO_PIECES;
+  }
+
+  /** Whether a piece that is not logged lies in `segment`. */
+  holds(segment: SegmentNumber): boolean {
+    for (const { pieces } of this.#pending.values()) {
+      if (pieces.some(({ places }) => places.some((place) => place.segment === segment)))
+        return true;
+    }
+    return false;
   }
 
   get full(): boolean {
-    return this.dirtyBytes >= MEMORY_BYTES;
+    return this.#dirtyBlocks * BLOCK_BYTES + this.#queuedBytes >= MEMORY_BYTES;
   }
 
-  /** Resolves when enough queued bytes reached the disk, or writing broke. */
-  async whenRoom(): Promise<void> {
-    while (this.full && this.#data.failure === undefined) await this.#someWritten();
+  /** Ships all that is dirty; resolves when some of it reached the disk, or writing broke. */
+  async makeRoom(): Promise<void> {
+    for (const pending of this.#pending.values()) this.#ship(pending);
+    while (this.full && this.#data.failure === undefined) {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
   }
 
-  /** So much is on its way to the disk that a file should wait before it adds 8 MiB to that. */
-  get queueIsLong(): boolean {
-    return this.#queuedBytes >= QUEUE_BYTES && this.#data.failure === undefined;
+  /**
+   * What a writer to `ino` has to wait for: bytes that somebody is about to log. It never rejects.
+   */
+  held(ino: Ino): NotYet | undefined {
+    const settling = this.#pending.get(ino)?.settling;
+    return settling === undefined ? undefined : new NotYet(settling);
   }
 
-  /** Resolves when the queue is short again, or writing broke. */
-  async whenQueueIsShort(): Promise<void> {
-    while (this.queueIsLong) await this.#someWritten();
-  }
-
-  #someWritten(): Promise<void> {
-    return new Promise((resolve) => this.#waiters.push(resolve));
+  /** The log refused writes of `ino`: they have to be placed before more is taken. */
+  isRefused(ino: Ino): boolean {
+    return this.#pending.get(ino)?.isRefused === true;
   }
 
   /** The inode as its pending writes make it: what stat(2) shows. */
   overlay(inode: Inode): Inode {
-    const file = this.#pending.get(inode.ino)?.file;
-    if (file === undefined) return inode;
-    const fresh = file.runs.length === 0 ? 0 : this.#unmappedEstimate(inode, file);
+    const pending = this.#pending.get(inode.ino);
+    if (pending === undefined) return inode;
+    const { file, pieces } = pending;
+    let fresh = freshBlocks(file, inode.extents > 0 || pieces.length > 0);
+    for (const piece of pieces) fresh += piece.freshBlocks;
     return {
       ...inode,
       mode: (file.killPrivileges ? withoutSetId(inode.mode) : undefined) ?? inode.mode,
@@ -138,17 +185,6 @@ export class DirtyFiles {
       ctime: file.time,
       onlineBlocks: inode.onlineBlocks + fresh,
     };
-  }
-
-  /** Dirty blocks not yet mapped, assuming that writes within the old size overwrite. */
-  #unmappedEstimate(inode: Inode, file: DirtyFile): number {
-    if (inode.extents === 0) return file.blocks;
-    const end = Math.ceil(bytesOfSize(inode.size) / BLOCK_BYTES);
-    let fresh = 0;
-    for (const run of file.runs) {
-      fresh += Math.max(0, run.block + run.blocks - Math.max(end, run.block));
-    }
-    return fresh;
   }
 
   /**
@@ -163,7 +199,7 @@ export class DirtyFiles {
     actor: Actor,
   ): Refusal | MoreSpace | undefined {
     const known = this.#pending.get(inode.ino);
-    const pending = known ?? { file: new DirtyFile(inode.size, time), actor };
+    const pending = known ?? newPending(inode, time, actor);
     const { file } = pending;
     const from = write.offset.blocks;
     const to = from + Math.ceil((write.offset.tail + write.bytes.length) / BLOCK_BYTES);
@@ -185,101 +221,64 @@ export class DirtyFiles {
     return ready === undefined ? refuse(refused) : new MoreSpace(ready);
   }
 
-  #armTimer(): void {
-    this.#cancelTimer ??= this.#clock.after(this.#placeMs, () => {
-      this.#cancelTimer = undefined;
-      void this.placeAll().then((failed) => {
-        if (failed === undefined) return;
-        this.#journal('error', `pending writes: ${failed.name}; tried again later`);
-        if (!this.#stopped && this.#data.failure === undefined) this.#armTimer();
-      });
+  /** Ships what a long enough write left dirty, once its writer has been answered. */
+  shipSoon(ino: Ino): void {
+    const pending = this.#pending.get(ino);
+    if (pending === undefined || pending.isShipDue) return;
+    if (pending.file.blocks < this.#limits.shipBlocks) return;
+    pending.isShipDue = true;
+    setImmediate(() => {
+      if (pending.isShipDue) this.#ship(pending);
     });
   }
 
-  /** Appends all that is pending on any file; the last refusal, if any. Never rejects. */
-  async placeAll(): Promise<Refusal | undefined> {
-    let failed: Refusal | undefined;
-    const inos = [...this.#pending.keys()];
-    for (const ino of inos) failed = (await this.#placeLater(ino)) ?? failed;
-    return failed;
-  }
-
-  /** What goes wrong with one file must not keep the others' writes from the log. */
-  async #placeLater(ino: Ino): Promise<Refusal | undefined> {
-    try {
-      return await this.#committer.mutate(() => this.place(ino));
-    } catch (error) {
-      this.#journal('error', `inode ${ino}: pending writes: ${(error as Error).message}`);
-      return refuse('EIO');
-    }
-  }
-
-  /** No timer any more: for closing. */
-  stop(): void {
-    this.#stopped = true;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-  }
-
-  /**
-   * Appends the pending writes of `ino`, if any. Within an attempt; throws `Miss`, and then nothing
-   * has changed. EIO, ENOSPC where data or log cannot take them: they stay pending.
-   */
-  place(ino: Ino): Refusal | undefined {
+  /** Ships what is due before more is written: no piece outgrows its transaction. */
+  shipDue(ino: Ino): Refusal | undefined {
     const pending = this.#pending.get(ino);
-    if (pending === undefined) return undefined;
-    const { file, actor } = pending;
-    const inode = must(this.#index.inode(ino), `pending writes of a missing inode ${ino}`);
-    for (const run of file.runs) this.#index.extents(ino, run.block, run.block + run.blocks);
-    const stream = bytesOfSize(file.size) >= STREAM_BYTES ? ino : 0;
-    const allocation = this.#data.allocate(file.blocks, stream);
-    if (allocation === 'EIO') return refuse('EIO');
-    const placed = place(file.runs, allocation.places);
-    const refusal = this.#append(inode, file, actor, allocation, placed);
-    if (refusal !== undefined) return refusal;
-    this.#pending.delete(ino);
-    this.#dirtyBlocks -= file.blocks;
-    this.#queue(file.runs, placed);
-    return undefined;
+    return pending?.isShipDue === true ? this.#ship(pending) : undefined;
   }
 
-  #append(
-    inode: Inode,
-    file: DirtyFile,
-    actor: Actor,
-    allocation: Allocation,
-    placed: readonly Placed[],
-  ): Refusal | undefined {
-    try {
-      const events = decideWritten(inode, {
-        size: file.size,
-        time: file.time,
-        killPrivileges: file.killPrivileges,
-        extents: extentsOf(placed),
-        dataEvents: dataEvents(allocation, placed, this.#data.rid),
-      });
-      assert(!isRefusal(events), 'pending writes cannot be refused');
-      const paths = this.#pathsOf(inode.ino);
-      const tx = this.#committer.append({ cause: 'write', actor, paths, events, privileged: true });
-      if (!isRefusal(tx)) return undefined;
-      this.#data.unallocate(allocation);
-      return tx;
-    } catch (error) {
-      this.#data.unallocate(allocation);
-      throw error;
-    }
+  /** Makes a piece of what is dirty, and queues its bytes. EIO once writing is broken. */
+  #ship(pending: Pending): Refusal | undefined {
+    pending.isShipDue = false;
+    const { ino, file, pieces, actor } = pending;
+    if (file.blocks === 0) return undefined;
+    const stream = bytesOfSize(file.size) >= STREAM_BYTES ? ino : 0;
+    const allocation = this.#writes.allocate(file.blocks, stream);
+    if (allocation === 'EIO') return refuse('EIO');
+    const { places } = allocation;
+    const laid = layInto(file.runs, places);
+    const { blocks, size, time, killPrivileges } = file;
+    const piece: Piece = {
+      extents: extentsLaid(laid),
+      places,
+      checksums: checksumsLaid(places, laid),
+      blocks,
+      freshBlocks: freshBlocks(file, pieces.length > 0 || this.#index.inode(ino)?.extents !== 0),
+      size,
+      time,
+      killPrivileges,
+      actor,
+      flight: new Flight(() => void this.#logDurable(pending)),
+    };
+    pieces.push(piece);
+    pending.file = new DirtyFile(size, time);
+    pending.file.killPrivileges = killPrivileges;
+    this.#dirtyBlocks -= blocks;
+    this.#send(piece.flight, file.runs, laid);
+    return undefined;
   }
 
   /**
    * Hands the bytes to the data layer; each run's memory is given back once all of it is written.
    */
-  #queue(runs: readonly Run[], placed: readonly Placed[]): void {
+  #send(flight: Flight, runs: readonly Run[], laid: readonly LaidRun[]): void {
     const left = new Map<Run, number>();
-    for (const { run } of placed) left.set(run, (left.get(run) ?? 0) + 1);
+    for (const { run } of laid) left.set(run, (left.get(run) ?? 0) + 1);
     for (const run of runs) this.#queuedBytes += run.blocks * BLOCK_BYTES;
-    for (const { run, from, at } of placed) {
-      const bytes = run.bytes.subarray(from * BLOCK_BYTES, (from + at.count) * BLOCK_BYTES);
-      this.#data.write(at, bytes, () => {
+    for (const part of laid) {
+      const { run, at } = part;
+      this.#writes.send(flight, at, bytesLaid(part), () => {
         const remaining = must(left.get(run), 'a run is written once') - 1;
         left.set(run, remaining);
         if (remaining === 0) this.#written(run);
@@ -296,82 +295,180 @@ export class DirtyFiles {
     for (const wake of waiters) wake();
   }
 
-  /** Forgets the pending writes of an inode that is going away. */
+  /**
+   * Appends the pending writes of `ino`, if any. Within an attempt; throws `Miss` and `NotYet`, and
+   * then making the attempt again goes on where it was. EIO, ENOSPC where data or log cannot take
+   * them: they stay pending.
+   */
+  place(ino: Ino): Refusal | undefined {
+    const pending = this.#pending.get(ino);
+    if (pending === undefined) return undefined;
+    if (this.#data.failure !== undefined) return refuse('EIO');
+    if (this.#isTooMuch(pending)) throw new NotYet(this.#settle(pending));
+    return this.#ship(pending) ?? this.#log(pending, () => true);
+  }
+
+  /**
+   * Appends the pending writes of `ino` like `place`, but where that would have to wait for the
+   * disk, it is left to be done once they are durable. Within an attempt; throws `Miss`.
+   */
+  placeAtClose(ino: Ino): Refusal | undefined {
+    return this.#placeOrPush(ino, false);
+  }
+
+  /** With `isStreamLeft` a file with pieces that are not durable is left to them in any case. */
+  #placeOrPush(ino: Ino, isStreamLeft: boolean): Refusal | undefined {
+    const pending = this.#pending.get(ino);
+    if (pending === undefined) return undefined;
+    if (this.#data.failure !== undefined) return refuse('EIO');
+    const isLeft = isStreamLeft && undurableBytes(pending) > 0;
+    if (!isLeft && !this.#isTooMuch(pending)) return this.place(ino);
+    const failed = this.#ship(pending);
+    if (failed === undefined) void this.#sync(pending);
+    return failed;
+  }
+
+  /** Logging the file's writes now would make a commit wait for too many bytes. */
+  #isTooMuch(pending: Pending): boolean {
+    const own = undurableBytes(pending);
+    const bytes = own + pending.file.blocks * BLOCK_BYTES;
+    if (own > 0 && bytes > this.#limits.settleBytes) return true;
+    const { namedBytes } = this.#writes;
+    if (namedBytes === 0 || pending.hasSettled) return false;
+    return bytes + namedBytes > this.#limits.settleBytes;
+  }
+
+  /** Resolves when what is too much is durable, or writing broke. */
+  #settle(pending: Pending): Promise<void> {
+    pending.settling ??= this.#sync(pending).then(() => {
+      pending.settling = undefined;
+      pending.hasSettled = true;
+    });
+    return pending.settling;
+  }
+
+  /** Makes the pieces durable. Never rejects: a failure is the data layer's, whom all ask. */
+  #sync({ pieces }: Pending): Promise<void> {
+    return this.#writes.sync(pieces.map(({ flight }) => flight)).catch(() => undefined);
+  }
+
+  /** Appends the file's pieces in their order, up to the first that is not `ready`. */
+  #log(pending: Pending, ready: (piece: Piece) => boolean): Refusal | undefined {
+    const { ino, pieces } = pending;
+    for (let piece = pieces[0]; piece !== undefined && ready(piece); piece = pieces[0]) {
+      const refusal = this.#append(ino, piece);
+      pending.isRefused = refusal !== undefined;
+      if (refusal !== undefined) return refusal;
+      pieces.shift();
+      pending.hasSettled = false;
+    }
+    const isAll = pieces.length === 0 && pending.file.blocks === 0;
+    if (isAll && this.#pending.get(ino) === pending) this.#pending.delete(ino);
+    return undefined;
+  }
+
+  #append(ino: Ino, piece: Piece): Refusal | undefined {
+    const inode = must(this.#index.inode(ino), `pending writes of a missing inode ${ino}`);
+    const { size, time, killPrivileges, extents, places, checksums, actor } = piece;
+    const dataEvents = [...this.#writes.creations(places), ...checksums];
+    const events = decideWritten(inode, { size, time, killPrivileges, extents, dataEvents });
+    assert(!isRefusal(events), 'pending writes cannot be refused');
+    const paths = this.#options.pathsOf(ino);
+    const tx = this.#committer.append({ cause: 'write', actor, paths, events, privileged: true });
+    if (isRefusal(tx)) return tx;
+    this.#writes.logged(piece.flight, places);
+    return undefined;
+  }
+
+  /** Appends the pieces that are durable. Never rejects. */
+  async #logDurable(pending: Pending): Promise<void> {
+    const isDurable = ({ flight }: Piece): boolean => flight.undurableBytes === 0;
+    if (pending.pieces[0] === undefined || !isDurable(pending.pieces[0])) return;
+    const failed = await this.#attempt(pending.ino, () => this.#log(pending, isDurable));
+    if (failed !== undefined && !this.#stopped) this.#armTimer();
+  }
+
+  #armTimer(): void {
+    this.#cancelTimer ??= this.#options.clock.after(this.#options.placeMs, () => {
+      this.#cancelTimer = undefined;
+      void this.#placeEach((ino) => this.#placeOrPush(ino, true)).then((failed) => {
+        if (failed === undefined) return;
+        this.#options.journal('error', `pending writes: ${failed.name}; tried again later`);
+        if (!this.#stopped && this.#data.failure === undefined) this.#armTimer();
+      });
+    });
+  }
+
+  /** Appends all that is pending on any file; the last refusal, if any. Never rejects. */
+  placeAll(): Promise<Refusal | undefined> {
+    return this.#placeEach((ino) => this.place(ino));
+  }
+
+  async #placeEach(place: (ino: Ino) => Refusal | undefined): Promise<Refusal | undefined> {
+    let failed: Refusal | undefined;
+    const inos = [...this.#pending.keys()];
+    for (const ino of inos) failed = (await this.#attempt(ino, () => place(ino))) ?? failed;
+    return failed;
+  }
+
+  /** What goes wrong with one file must not keep the others' writes from the log. */
+  async #attempt(ino: Ino, body: () => Refusal | undefined): Promise<Refusal | undefined> {
+    try {
+      return await this.#committer.mutate(body);
+    } catch (error) {
+      const { message } = error as Error;
+      this.#options.journal('error', `inode ${ino}: pending writes: ${message}`);
+      return refuse('EIO');
+    }
+  }
+
+  /** No timer any more: for closing. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  /** Forgets the dirty blocks of an inode that is going away, and whose pieces are logged. */
   discard(ino: Ino): void {
     const pending = this.#pending.get(ino);
     if (pending === undefined) return;
+    assert(pending.pieces.length === 0, `inode ${ino} goes before its pieces are logged`);
     this.#pending.delete(ino);
+    pending.isShipDue = false;
     this.#dirtyBlocks -= pending.file.blocks;
     this.#data.unreserve(pending.file.blocks);
     for (const run of pending.file.runs) run.release?.();
   }
 }
 
-/** Part of a run, and where it lies. */
-interface Placed {
-  readonly run: Run;
-  /** First block, counted within the run. */
-  readonly from: number;
-  readonly at: Place;
+const newPending = (inode: Inode, time: Time, actor: Actor): Pending => ({
+  ino: inode.ino,
+  file: new DirtyFile(inode.size, time),
+  actor,
+  pieces: [],
+  settling: undefined,
+  hasSettled: false,
+  isRefused: false,
+  isShipDue: false,
+});
+
+function undurableBytes({ pieces }: Pending): number {
+  let bytes = 0;
+  for (const { flight } of pieces) bytes += flight.undurableBytes;
+  return bytes;
 }
 
-/** Lays runs end to end into places; the counts of both agree. */
-function place(runs: readonly Run[], places: readonly Place[]): Placed[] {
-  const placed: Placed[] = [];
-  let p = 0;
-  let used = 0;
-  for (const run of runs) {
-    let from = 0;
-    while (from < run.blocks) {
-      const into = must(places[p], 'an allocation is as large as asked for');
-      const count = Math.min(run.blocks - from, into.count - used);
-      const at = { segment: into.segment, segmentBlock: into.segmentBlock + used, count };
-      placed.push({ run, from, at });
-      from += count;
-      used += count;
-      if (used === into.count) {
-        p++;
-        used = 0;
-      }
-    }
+/**
+ * Dirty blocks that the file did not have before, assuming that writes within its size overwrite,
+ * where it had blocks at all.
+ */
+function freshBlocks(file: DirtyFile, hadBlocks: boolean): number {
+  if (!hadBlocks) return file.blocks;
+  const end = blocksHolding(file.sizeBefore);
+  let fresh = 0;
+  for (const run of file.runs) {
+    fresh += Math.max(0, run.block + run.blocks - Math.max(end, run.block));
   }
-  return placed;
-}
-
-function extentsOf(placed: readonly Placed[]): Extent[] {
-  const extents: Extent[] = [];
-  for (const { run, from, at } of placed) {
-    pushMerged(extents, {
-      block: run.block + from,
-      count: at.count,
-      segment: at.segment,
-      segmentBlock: at.segmentBlock,
-      flags: 0,
-    });
-  }
-  return extents;
-}
-
-/** New segments and the checksums of the placed blocks, one event for each consecutive place. */
-function dataEvents(
-  allocation: Allocation,
-  placed: readonly Placed[],
-  rid: DataStore['rid'],
-): Event[] {
-  const events: Event[] = [];
-  for (const segment of allocation.created) events.push({ type: 'SegmentCreated', segment, rid });
-  let next = 0;
-  for (const at of allocation.places) {
-    const checksums = Buffer.allocUnsafe(at.count * 4);
-    let filled = 0;
-    while (filled < at.count) {
-      const { run, from, at: part } = must(placed[next++], 'every placed block has its place');
-      const bytes = run.bytes.subarray(from * BLOCK_BYTES, (from + part.count) * BLOCK_BYTES);
-      checksumInto(bytes, checksums, filled * 4);
-      filled += part.count;
-    }
-    const { segment, segmentBlock } = at;
-    events.push({ type: 'BlocksChecksummed', segment, segmentBlock, checksums });
-  }
-  return events;
+  return fresh;
 }

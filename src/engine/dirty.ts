@@ -50,6 +50,8 @@ export interface DirtyWrite {
 
 export class DirtyFile {
   readonly runs: Run[] = [];
+  /** The file's size before these writes. */
+  readonly sizeBefore: Size;
   /** The file's size with these writes. */
   size: Size;
   /** Time of the last write. */
@@ -59,6 +61,7 @@ export class DirtyFile {
   blocks = 0;
 
   constructor(size: Size, time: Time) {
+    this.sizeBefore = size;
     this.size = size;
     this.time = time;
   }

@@ -8,8 +8,9 @@ import { addBytes, compareSizes, MAX_SIZE, ZERO_SIZE, type Size } from '../model
 import { listXattrs } from '../index/views.ts';
 import type { Answer, Caller, OpenFile, WritePayload } from './api.ts';
 import type { Core } from './core.ts';
-import { MoreSpace, PLACE_BLOCKS } from './dirty-files.ts';
+import { MoreSpace } from './dirty-files.ts';
 import { createAttempt } from './namespace.ts';
+import { NotYet } from './not-yet.ts';
 import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
 import { loadBlock, NeedsBlock, placeName, truncate } from './truncate.ts';
@@ -148,7 +149,7 @@ class WriteRequest {
   }
 }
 
-type WriteStep = 'written' | 'unfinished' | 'full' | NeedsBlock | MoreSpace | Refusal;
+type WriteStep = 'written' | 'unfinished' | 'full' | NeedsBlock | MoreSpace | NotYet | Refusal;
 
 /** A write that has to wait: keeps the bytes, and tries again after each thing it waited for. */
 async function writeLater(
@@ -176,53 +177,38 @@ async function whatItNeeds(
   request: WriteRequest,
   step: Exclude<WriteStep, 'written' | Refusal>,
 ): Promise<Refusal | undefined> {
-  if (step === 'full') return makeRoom(parts);
+  if (step === 'full') return parts.core.dirty.makeRoom().then(() => undefined);
   if (step === 'unfinished') {
     return parts.removals.finishTruncate(request.file.ino).then(() => undefined, refusalOf);
   }
+  if (step instanceof NotYet) return step.ready.then(() => undefined);
   if (step instanceof MoreSpace) return (await step.ready) ? undefined : refuse('ENOSPC');
   return loadBlock(parts, request.file.ino, step.place, request.loaded);
 }
 
-/**
- * All pending writes on their way to the disk, and then some of them there. Where the log refuses
- * them nothing is on its way, and waiting would never end: that refusal.
- */
-async function makeRoom(parts: FileParts): Promise<Refusal | undefined> {
-  const { dirty } = parts.core;
-  const failed = await dirty.placeAll();
-  if (failed !== undefined && dirty.full) return failed;
-  await dirty.whenRoom();
-  return undefined;
-}
-
-/**
- * What a file has pending stays within one transaction: while that cannot be logged, nothing more
- * is taken.
- */
 function writeOnce(parts: FileParts, request: WriteRequest): WriteStep | Promise<WriteStep> {
-  const { core } = parts;
-  if (core.dirty.full) return 'full';
-  if ((core.dirty.get(request.file.ino)?.blocks ?? 0) < PLACE_BLOCKS) {
-    return takeWrite(parts, request);
-  }
-  const placed = place(core, request.file.ino);
+  const { dirty } = parts.core;
+  const { ino } = request.file;
+  if (dirty.full) return 'full';
+  const held = dirty.held(ino);
+  if (held !== undefined) return held;
+  if (!dirty.isRefused(ino)) return takeWrite(parts, request);
+  // While what is pending cannot be logged, nothing more is taken.
+  const placed = place(parts.core, ino);
   if (placed instanceof Promise)
     return placed.then((failed) => failed ?? takeWrite(parts, request));
   return placed ?? takeWrite(parts, request);
 }
 
 function takeWrite(parts: FileParts, request: WriteRequest): WriteStep | Promise<WriteStep> {
-  const { core } = parts;
-  const step = core.committer.mutate<WriteStep>(() => writeAttempt(parts, request));
-  if (step !== 'written' || (core.dirty.get(request.file.ino)?.blocks ?? 0) < PLACE_BLOCKS) {
-    return step;
-  }
-  const placed = core.dirty.queueIsLong
-    ? core.dirty.whenQueueIsShort().then(() => place(core, request.file.ino))
-    : place(core, request.file.ino);
-  if (placed instanceof Promise) return placed.then((failed) => failed ?? 'written');
-  return placed ?? 'written';
+  const { committer, dirty } = parts.core;
+  const { ino } = request.file;
+  const failed = dirty.shipDue(ino);
+  if (failed !== undefined) return failed;
+  const step = committer.mutate<WriteStep>(() => writeAttempt(parts, request));
+  if (step === 'written') dirty.shipSoon(ino);
+  else if (step instanceof Promise) return step.finally(() => dirty.shipSoon(ino));
+  return step;
 }
 
 function writeAttempt(parts: FileParts, request: WriteRequest): WriteStep {
@@ -269,6 +255,12 @@ function partialBlocks(offset: Size, end: Size, size: Size): number[] {
 export function place(core: Core, ino: Ino): Answer<undefined> {
   if (core.dirty.get(ino) === undefined) return undefined;
   return core.committer.mutate(() => core.dirty.place(ino));
+}
+
+/** Appends what is pending on `ino`, or leaves that to the moment when it is durable. */
+export function placeAtClose(core: Core, ino: Ino): Answer<undefined> {
+  if (core.dirty.get(ino) === undefined) return undefined;
+  return core.committer.mutate(() => core.dirty.placeAtClose(ino));
 }
 
 /** Resolves when `ino` is durable as it is now; a refusal (EIO, ENOSPC) if it cannot be. */

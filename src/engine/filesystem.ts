@@ -170,7 +170,7 @@ export class Filesystem implements FilesystemApi {
   }
 
   flush(file: OpenFile): Answer<void> {
-    return files.place(this.#core, file.ino);
+    return files.placeAtClose(this.#core, file.ino);
   }
 
   fsync(file: OpenFile): Answer<void> {

@@ -7,8 +7,8 @@
  * then the horizon is not noted.
  */
 
-import { Reclaimer } from '../data/reclaimer.ts';
-import { scrub, type ScrubReport } from '../data/scrub.ts';
+import { Reclaimer, type ReclaimedFiles } from '../data/reclaimer.ts';
+import { scrub, type ScrubbedFiles, type ScrubReport } from '../data/scrub.ts';
 import { STREAM_SEGMENT_BLOCKS } from '../data/segments.ts';
 import type { SegmentStore } from '../data/segment-store.ts';
 import { spaceFigures } from '../data/space.ts';
@@ -73,7 +73,7 @@ export class Maintenance {
         volume: () => index.volume(),
         applyUnlogged: (mutations) => core.committer.applyUnlogged(mutations),
       },
-      files: data,
+      files: filesOf(core, data),
       clock: ports.clock,
       diskSpace: () => ports.disk.space(paths.data),
       bounds: () => {
@@ -219,11 +219,12 @@ export class Maintenance {
     checksums: Checksums,
   ): Promise<NamedScrubReport> {
     const { ports, index } = this.#opened;
-    if (this.#data === undefined) throw new Error('the volume is not started');
+    if (this.#data === undefined || this.#core === undefined)
+      throw new Error('the volume is not started');
     const report = await scrub({
       items: index,
       checksums,
-      files: this.#data,
+      files: filesOf(this.#core, this.#data),
       clock: ports.clock,
       signal: this.#stopping.signal,
       onProgress: ({ done, total }) => onProgress({ phase: 'scrub', done, total }),
@@ -234,6 +235,18 @@ export class Maintenance {
     return { ...report, bad };
   }
 }
+
+/**
+ * The segment files, a segment being open also while something lies in it that is still to be
+ * logged: until then nobody seems to own that.
+ */
+const filesOf = (core: Core, data: SegmentStore): ReclaimedFiles & ScrubbedFiles => ({
+  isOpen: (segment) => core.dirty.holds(segment) || data.isOpen(segment),
+  punch: (segment, block, count) => data.punch(segment, block, count),
+  remove: (segment) => data.remove(segment),
+  read: (place, into, checksums) => data.read(place, into, checksums),
+  allocatedBytes: (segment) => data.allocatedBytes(segment),
+});
 
 /** Says in the log that the segment's file is gone. */
 async function logRemoved(core: Core, segment: SegmentNumber): Promise<void> {

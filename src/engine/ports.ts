@@ -9,6 +9,7 @@ import { removeTree } from '../io/remove-tree.ts';
 import { systemClock } from '../io/system-clock.ts';
 import { systemRandom } from '../io/system-random.ts';
 import { isLockedElsewhere, takeVolumeLock, type VolumeLock } from '../io/volume-lock.ts';
+import type { WriteLimits } from './dirty-files.ts';
 import { VolumeError } from './volume-error.ts';
 
 export interface VolumePorts {
@@ -25,6 +26,8 @@ export interface VolumePorts {
   readonly indexDir?: string;
   /** Log space kept for operations that free space; 64 MiB unless given. */
   readonly logReserveBytes?: number;
+  /** When pending writes are shipped and waited for, where not as usual. */
+  readonly writeLimits?: Partial<WriteLimits>;
 }
 
 export const systemPorts: VolumePorts = {

@@ -1,5 +1,6 @@
 /**
- * Reading contents: pending writes over extents over holes, every block from disk verified.
+ * Reading contents: dirty blocks over shipped pieces over extents over holes, every block from disk
+ * verified.
  *
  * A read is planned synchronously against one state: pending bytes and holes are copied then and
  * there, and the places of the rest are noted. Places are immutable, so the plan stays right while
@@ -17,6 +18,7 @@ import { bytesOfSize, compareSizes, type Size } from '../model/size.ts';
 import type { Answer } from './api.ts';
 import type { Core } from './core.ts';
 import { isDamage, tellDamage } from './damage.ts';
+import { shippedAt, shippedChecksum } from './shipped.ts';
 
 /** A place to read and where in the buffer it goes. */
 interface Wanted {
@@ -73,9 +75,10 @@ export class Reader {
       buffer.subarray(offset.tail, offset.tail + bytes),
     ];
     try {
-      const missing = this.#readNow(wanted);
+      const checksums = this.checksums(ino);
+      const missing = this.#readNow(wanted, checksums);
       if (missing.length === 0) return () => part(into);
-      const read = this.#readLater(ino, into, scratch, blocks * BLOCK_BYTES, missing);
+      const read = this.#readLater(ino, into, scratch, blocks * BLOCK_BYTES, missing, checksums);
       return () => read.then((done) => (isRefusal(done) ? done : part(done)));
     } catch (error) {
       return this.#damaged(ino, error);
@@ -84,7 +87,7 @@ export class Reader {
 
   /** Fills what memory and holes answer; returns the places that must be read. */
   #plan(inode: Inode, from: number, blocks: number, into: Buffer): Wanted[] {
-    const { index, dirty } = this.#core;
+    const { dirty } = this.#core;
     const file = dirty.get(inode.ino);
     const to = from + blocks;
     const slice = (a: number, b: number) =>
@@ -100,11 +103,28 @@ export class Reader {
         at = end;
       } else {
         const end = file === undefined ? to : file.nextDirty(at, to);
-        this.#planStored(inode, at, end, index.extents(inode.ino, at, end), slice, wanted);
+        this.#planShipped(inode, at, end, slice, wanted);
         at = end;
       }
     }
     return wanted;
+  }
+
+  #planShipped(
+    inode: Inode,
+    from: number,
+    to: number,
+    slice: (a: number, b: number) => Buffer,
+    wanted: Wanted[],
+  ): void {
+    const { index, dirty } = this.#core;
+    const pieces = dirty.shipped(inode.ino);
+    for (let at = from; at < to;) {
+      const { extent, end } = shippedAt(pieces, at, to);
+      if (extent !== undefined) wanted.push({ place: extent, into: slice(at, end) });
+      else this.#planStored(inode, at, end, index.extents(inode.ino, at, end), slice, wanted);
+      at = end;
+    }
   }
 
   #planStored(
@@ -129,8 +149,7 @@ export class Reader {
     if (at < to) slice(at, to).fill(0);
   }
 
-  #readNow(wanted: readonly Wanted[]): Wanted[] {
-    const checksums = this.checksums();
+  #readNow(wanted: readonly Wanted[], checksums: Checksums): Wanted[] {
     return wanted.filter((w) => !this.#core.data.readNow(w.place, w.into, checksums));
   }
 
@@ -140,9 +159,9 @@ export class Reader {
     copy: boolean,
     bytes: number,
     missing: readonly Wanted[],
+    checksums: Checksums,
   ): Promise<Buffer | Refusal> {
     const into = copy ? Buffer.from(planned.subarray(0, bytes)) : planned;
-    const checksums = this.checksums();
     try {
       return await this.pinned(async () => {
         for (const { place, into: part } of missing) {
@@ -173,12 +192,14 @@ export class Reader {
   /** Present contents of one block, for completing a partial write: bytes, or the place to read. */
   block(inode: Inode, block: number): Uint8Array | Place | undefined {
     if (inode.truncateMark !== undefined && block >= inode.truncateMark) return undefined;
-    const extent = this.#core.index.extents(inode.ino, block, block + 1)[0];
+    const { index, dirty } = this.#core;
+    const shipped = shippedAt(dirty.shipped(inode.ino), block, block + 1).extent;
+    const extent = shipped ?? index.extents(inode.ino, block, block + 1)[0];
     if (extent === undefined || !isMapped(extent) || isUnwritten(extent)) return undefined;
     const place = clip(extent, block, block + 1);
     const into = Buffer.allocUnsafe(BLOCK_BYTES);
     try {
-      return this.#core.data.readNow(place, into, this.checksums()) ? into : place;
+      return this.#core.data.readNow(place, into, this.checksums(inode.ino)) ? into : place;
     } catch (error) {
       // Whoever loads the place meets the damage again, where it can be told and refused.
       if (isDamage(error)) return place;
@@ -186,8 +207,16 @@ export class Reader {
     }
   }
 
+  /** Checksums of what `ino` has, logged or shipped as it is now; for one read only. */
+  checksums(ino: Ino): Checksums {
+    const stored = this.storedChecksums();
+    const pieces = this.#core.dirty.shipped(ino).slice();
+    if (pieces.length === 0) return stored;
+    return (segment, block) => shippedChecksum(pieces, segment, block) ?? stored(segment, block);
+  }
+
   /** Looks checksums up a run of 256 blocks at a time; for one read only, since it remembers. */
-  checksums(): Checksums {
+  storedChecksums(): Checksums {
     let segment = -1;
     let run = -1;
     let item: Buffer | undefined;

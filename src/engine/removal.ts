@@ -176,6 +176,7 @@ export class Removals {
     for (const ino of this.#doomed) {
       const inode = this.#core.index.inode(ino);
       if (inode === undefined || this.#inUse(ino)) this.#doomed.delete(ino);
+      else if (this.#core.dirty.shipped(ino).length > 0) await this.#placeShipped(ino);
       else if (inode.extents > REMOVE_STEP_EXTENTS / 2) await this.#removeExtents(ino, false);
       else batch.push(inode);
       if (batch.length === REAP_BATCH) break;
@@ -183,6 +184,12 @@ export class Removals {
     const steps = await Promise.all(batch.map((inode) => this.#ending(inode)));
     let next = 0;
     while (next < steps.length) next = await this.#reapSome(steps, next);
+  }
+
+  /** What has its place is logged first: then it is removed like everything else. */
+  async #placeShipped(ino: Ino): Promise<void> {
+    const refusal = await this.#core.committer.mutate(() => this.#core.dirty.place(ino));
+    if (refusal !== undefined) throw refusalError(refusal);
   }
 
   /** Reaps orphans from `next` on, as many as one transaction may hold; returns the one after. */

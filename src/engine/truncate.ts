@@ -19,6 +19,7 @@ import { blocksHolding, compareSizes, MAX_SIZE, type Size } from '../model/size.
 import type { Answer, Caller } from './api.ts';
 import { envOf, type Core } from './core.ts';
 import { isDamage, tellDamage } from './damage.ts';
+import { Flight } from './data-writes.ts';
 import { MoreSpace } from './dirty-files.ts';
 import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
@@ -167,28 +168,29 @@ function rewriteLastBlock(
     const ready = core.data.ready(1, true);
     return ready === undefined ? refuse(refused) : new MoreSpace(ready);
   }
-  const allocation = core.data.allocate(1, 0);
+  const allocation = core.writes.allocate(1, 0);
   if (allocation === 'EIO') return refuse('EIO');
   const bytes = Buffer.alloc(BLOCK_BYTES);
   bytes.set(base.subarray(0, size.tail));
   const checksums = Buffer.alloc(4);
   checksumInto(bytes, checksums, 0);
-  const { segment, segmentBlock } = allocation.places[0]!;
-  const events: Event[] = allocation.created.map((created) => ({
-    type: 'SegmentCreated',
-    segment: created,
-    rid: core.data.rid,
-  }));
+  const { places } = allocation;
+  const { segment, segmentBlock } = places[0]!;
+  const events = core.writes.creations(places);
   events.push({ type: 'BlocksChecksummed', segment, segmentBlock, checksums });
   const extent = { block: size.blocks, count: 1, segment, segmentBlock, flags: 0 };
   events.push({ type: 'ExtentsMapped', ino: inode.ino, extents: [extent] });
   return {
     events,
     undo: () => {
-      core.data.unallocate(allocation);
+      core.writes.unallocate(allocation);
       core.data.unreserve(1);
     },
-    write: () => core.data.write(allocation.places[0]!, bytes),
+    write: () => {
+      const flight = new Flight();
+      core.writes.logged(flight, places);
+      core.writes.send(flight, places[0]!, bytes);
+    },
   };
 }
 
@@ -204,7 +206,7 @@ export async function loadBlock(
   const bytes = Buffer.alloc(BLOCK_BYTES);
   try {
     const { core, reader } = parts;
-    await reader.pinned(() => core.data.read(place, bytes, reader.checksums()));
+    await reader.pinned(() => core.data.read(place, bytes, reader.checksums(ino)));
     loaded.set(placeName(place), bytes);
     return undefined;
   } catch (error) {

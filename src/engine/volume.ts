@@ -26,6 +26,7 @@ import { generation, NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
 import { checkIndex, checkLog, damagedLog, type FsckReport, type OnProgress } from './check.ts';
 import { Committer } from './commit.ts';
 import type { Core } from './core.ts';
+import { DataWrites } from './data-writes.ts';
 import { DirtyFiles } from './dirty-files.ts';
 import { Filesystem } from './filesystem.ts';
 import { Maintenance } from './maintenance.ts';
@@ -164,12 +165,13 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
     segmentRid: (segment) => index.segment(segment)?.rid,
     makeSpace: (bytes) => maintenance.makeSpace(bytes),
   });
+  const writes = new DataWrites(data);
   const writer: LogWriter = new LogWriter({
     store: log.store,
     clock: ports.clock,
     node: run,
     last: log.last,
-    beforeCommit: () => data.sync(),
+    beforeCommit: () => writes.syncNamed(),
     onDurable: (durable) => {
       committer.durable();
       maintenance.durable(durable);
@@ -188,15 +190,18 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
     committer,
     index,
     data,
+    writes,
     clock: ports.clock,
     placeMs: halfMs,
     pathsOf: (ino) => pathCache.ofInode(ino),
     journal: options.log,
+    limits: ports.writeLimits,
   });
   const core: Core = {
     index,
     log: writer,
     data,
+    writes,
     clock: ports.clock,
     committer,
     dirty,
@@ -341,7 +346,7 @@ export class Volume {
   }
 
   scrub(onProgress: (progress: Progress) => void) {
-    return this.#maintenance.scrub(onProgress, this.#reader.checksums());
+    return this.#maintenance.scrub(onProgress, this.#reader.storedChecksums());
   }
 
   /** Commits, writes the index, marks the volume clean, gives up the lock. */

@@ -334,7 +334,7 @@ test('open files are bounded, however many segments are read', async () => {
   assert.is(open, 0, 'all are closed in the end');
 });
 
-test('little is written and not durable while nobody waits', async () => {
+test('no more than the limit is written and not durable while nobody waits', async () => {
   const disk = await simDisk(1);
   let unsynced = 0;
   let most = 0;
@@ -355,7 +355,7 @@ test('little is written and not durable while nobody waits', async () => {
       return file;
     },
   };
-  const store = await openStore(slow);
+  const store = await openStore(slow, { unsyncedLimit: 16 * MIB });
   for (let i = 0; i < 32; i++) put(store, blocks(256, i));
   for (let i = 0; i < 20; i++) await settle();
   assert.ok(most <= 16 * MIB, `${most} bytes are written and not synced`);

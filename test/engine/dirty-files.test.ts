@@ -100,13 +100,21 @@ on(
   },
 );
 
-on('at 8 MiB a file’s writes become a transaction', async (it) => {
-  const { file } = await created(it, 'f');
+on('at 8 MiB a file’s writes go to the disk, and become a transaction there', async (it) => {
+  const { ino, file } = await created(it, 'f');
   const before = await head(it);
   for (let mib = 0; mib < 7; mib++) await it.write(file, Buffer.alloc(MIB, 1), mib * MIB);
-  assert.is(await head(it), before);
+  let dataSyncs = 0;
+  it.disk.faults = ({ kind, path }) => {
+    if (kind === 'datasync' && path.endsWith('.seg')) dataSyncs++;
+    return undefined;
+  };
   await it.write(file, Buffer.alloc(MIB, 1), 7 * MIB);
+  assert.is(await head(it), before, 'the writer is answered first');
+  for (let turns = 0; (await head(it)) === before && turns < 5000; turns++) await settle();
   assert.is(await head(it), before + 1);
+  assert.is(dataSyncs, 1, 'not before they were durable');
+  assert.equal((await inodeOf(it, ino)).size, sizeOf(8 * MIB));
 });
 
 on('write, then rename over: in this order in the log', async (it) => {

@@ -61,6 +61,7 @@ test('a block that a write needs is not punched while it is read', async () => {
   let pinned: number | undefined;
   const core = {
     index: { applied: seq(7) },
+    dirty: { shipped: () => [] },
     data: {
       read: async () => {
         pinned = reader.oldestPin();

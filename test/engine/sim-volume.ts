@@ -31,6 +31,7 @@ export interface SimVolumeOptions {
   /** Instead of a directory of its own. */
   readonly indexDir?: string;
   readonly clock?: Clock;
+  readonly writeLimits?: VolumePorts['writeLimits'];
 }
 
 export interface SimOpenOptions {
@@ -68,6 +69,7 @@ export class SimVolume {
       removeTree: (path) => rm(path, { recursive: true, force: true }),
       indexDir: options.indexDir ?? join(scratch, 'index'),
       logReserveBytes: options.logReserveBytes ?? 2 ** 20,
+      ...(options.writeLimits === undefined ? {} : { writeLimits: options.writeLimits }),
     };
   }
 

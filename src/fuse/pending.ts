@@ -32,7 +32,7 @@ export class Pending {
   }
 
   add(unique: number, interruptible: boolean): void {
-    assert(!this.#waiting.has(unique), `request ${unique} is already waiting`);
+    assert(!this.#waiting.has(unique), () => `request ${unique} is already waiting`);
     this.#waiting.set(unique, { interruptible, grace: undefined });
   }
 

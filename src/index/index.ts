@@ -85,7 +85,9 @@ export class Index {
   readonly #store: Store;
   readonly #overlay: Overlay;
   readonly #inodes: TwoGenerations<Ino, Inode | null>;
-  readonly #dirents: TwoGenerations<string, DirentItem | null>;
+  readonly #dirents: TwoGenerations<string, DirentItem>;
+  /** The key of the last dirent that was asked for and is not there: a create asks twice. */
+  #absent: string | undefined;
   readonly #checksums = new TwoGenerations<string, ChecksumItem>(CHECKSUM_CACHE_ITEMS);
   readonly #extents: Windows<PlacedExtent>;
   readonly #refs: Windows<PlacedRef>;
@@ -152,10 +154,12 @@ export class Index {
 
   dirent(dir: Ino, name: ByteString): DirentItem | undefined {
     const key = direntKey(dir, name);
+    if (key === this.#absent) return undefined;
     const cached = this.#dirents.get(key);
-    if (cached !== undefined) return cached ?? undefined;
+    if (cached !== undefined) return cached;
     const found = this.#read('dirent', key);
-    this.#dirents.set(key, found ?? null);
+    if (found === undefined) this.#absent = key;
+    else this.#dirents.set(key, found);
     return found;
   }
 
@@ -203,13 +207,13 @@ export class Index {
 
   /** The mutations that `tx` makes, without effect. Throws `Miss`. */
   prepare(tx: Transaction): readonly Mutation[] {
-    assert(tx.seq > this.#applied, `seq ${tx.seq} is not above the applied ${this.#applied}`);
+    assert(tx.seq > this.#applied, () => `seq ${tx.seq} is not above the applied ${this.#applied}`);
     return project(tx, this.#before);
   }
 
   /** Makes the mutations of `tx`, prepared against this very state, current. */
   apply(tx: Transaction, mutations: readonly Mutation[]): void {
-    assert(tx.seq > this.#applied, `seq ${tx.seq} is not above the applied ${this.#applied}`);
+    assert(tx.seq > this.#applied, () => `seq ${tx.seq} is not above the applied ${this.#applied}`);
     this.#applied = tx.seq;
     this.#applyAll(mutations);
   }
@@ -334,7 +338,7 @@ export class Index {
       case 'inode':
         return this.#inodes.set(decodeNumber(key, 1) as Ino, (value as Inode | undefined) ?? null);
       case 'dirent':
-        return this.#dirents.update(key, (value as DirentItem | undefined) ?? null);
+        return this.#followDirent(key, value as DirentItem | undefined);
       case 'extent':
         return this.#followExtent(key, value as ExtentItem | undefined);
       case 'segment':
@@ -348,6 +352,12 @@ export class Index {
         return;
       default:
     }
+  }
+
+  #followDirent(key: string, item: DirentItem | undefined): void {
+    if (key === this.#absent) this.#absent = undefined;
+    if (item === undefined) this.#dirents.delete(key);
+    else this.#dirents.update(key, item);
   }
 
   /** An inode's mutation comes after those of its extents: it still tells how many there were. */

@@ -109,11 +109,16 @@ export interface ItemTypes {
 
 export type Item = ItemTypes[Family];
 
-/** One put, or with `value` undefined one delete. There is no range delete: LevelDB has none. */
+/**
+ * One put, or with `value` undefined one delete. There is no range delete: LevelDB has none. The
+ * families metaSeq and dataSeq have none of their own: they follow from those of the inodes.
+ */
 export interface Mutation {
   readonly family: Family;
   readonly key: string;
   readonly value: Item | undefined;
+  /** What it replaces; always given for an inode, whose keys in the seq families leave with it. */
+  readonly before?: Item | undefined;
 }
 
 /**

@@ -28,7 +28,7 @@
  * Changing any family raises INDEX_SCHEMA, which makes every index be rebuilt from the log.
  */
 
-import { assert } from '../model/assert.ts';
+import { AssertionError } from '../model/assert.ts';
 import type { ByteString, Ino, Position, SegmentNumber, Seq } from '../model/ids.ts';
 
 export const INDEX_SCHEMA = 1;
@@ -84,7 +84,7 @@ const memoStrings = Array.from({ length: MEMO_SLOTS }, () => '');
 export function encodeNumber(n: number): string {
   const slot = n % MEMO_SLOTS;
   if (memoNumbers[slot] === n) return memoStrings[slot] as string;
-  assert(Number.isSafeInteger(n) && n >= 0, `key number out of range: ${n}`);
+  if (!Number.isSafeInteger(n) || n < 0) throw new AssertionError(`key number out of range: ${n}`);
   const high = Math.floor(n / HIGH);
   const low = n % HIGH;
   const encoded = String.fromCharCode(
@@ -112,8 +112,19 @@ export function decodeNumber(key: string, at: number): number {
 /** Key of the volume's own item. */
 export const volumeKey = FAMILY.meta + 'volume';
 export const inodeKey = (ino: Ino): string => FAMILY.inode + encodeNumber(ino);
-export const direntKey = (dir: Ino, name: ByteString): string =>
-  FAMILY.dirent + encodeNumber(dir) + name;
+/**
+ * One operation asks for the key of its name several times. The last one is kept: a string that was
+ * looked up already knows its hash, a new one has to be put together and hashed again.
+ */
+export function direntKey(dir: Ino, name: ByteString): string {
+  if (dir === lastDirent.dir && name === lastDirent.name) return lastDirent.key;
+  lastDirent.dir = dir;
+  lastDirent.name = name;
+  lastDirent.key = FAMILY.dirent + encodeNumber(dir) + name;
+  return lastDirent.key;
+}
+const lastDirent: { dir: number; name: string; key: string } = { dir: -1, name: '', key: '' };
+
 export const positionKey = (dir: Ino, position: Position): string =>
   FAMILY.position + encodeNumber(dir) + encodeNumber(position);
 export const backrefKey = (ino: Ino, dir: Ino, position: Position): string =>

@@ -157,7 +157,7 @@ export class Layer {
   }
 
   #groupsOf(family: Family): Groups {
-    assert(this.#frozen, `layer ${this.number} is still open`);
+    assert(this.#frozen, () => `layer ${this.number} is still open`);
     let groups = this.#groups.get(family);
     if (groups === undefined) {
       groups = groupsOf(this.#scanned(family), family);

@@ -13,8 +13,9 @@
 import { assert } from '../model/assert.ts';
 import type { Seq } from '../model/ids.ts';
 import type { ChecksumItem, Item, Mutation, XattrItem } from './items.ts';
-import { decodeNumber, FAMILY, type Family } from './keys.ts';
-import { isSeqFamily, Layer, LISTED, type Entry } from './layer.ts';
+import { isRegular, type Inode } from '../model/inode.ts';
+import { dataSeqKey, FAMILY, metaSeqKey, type Family } from './keys.ts';
+import { Layer, LISTED, type Entry } from './layer.ts';
 
 /** Approximate memory of an entry: maps, key and an average value. */
 const ENTRY_BYTES = 200;
@@ -54,8 +55,9 @@ export class Overlay {
 
   apply(mutation: Mutation): void {
     const { family, key, value } = mutation;
-    if (isSeqFamily(family)) return this.#applySeq(mutation);
     if (LISTED[family] !== undefined) return this.#open.list(family, mutation, ENTRY_BYTES);
+    if (family === 'inode')
+      this.#leaveSeqs(mutation.before as Inode | undefined, value as Inode | undefined);
     const newest = this.#newest[family];
     const open = this.#open;
     const known = newest.get(key);
@@ -90,11 +92,18 @@ export class Overlay {
     this.#frozen = this.#frozen.slice(count);
   }
 
-  /** Lists the deletion of a key that an older layer or LevelDB may hold; see `isSeqFamily`. */
-  #applySeq(mutation: Mutation): void {
-    const open = this.#open;
-    if (mutation.value !== undefined || decodeNumber(mutation.key, 1) > open.baseSeq) return;
-    open.list(mutation.family, mutation, ENTRY_BYTES);
+  /** Lists the deletion of an inode's seq keys that an older layer or LevelDB may hold. */
+  #leaveSeqs(before: Inode | undefined, now: Inode | undefined): void {
+    if (before === undefined) return;
+    const { baseSeq } = this.#open;
+    const { ino, metaSeq, dataSeq } = before;
+    if (metaSeq <= baseSeq) this.#drop('metaSeq', metaSeqKey(metaSeq, ino));
+    if (dataSeq > baseSeq || dataSeq === now?.dataSeq || !isRegular(before.mode)) return;
+    this.#drop('dataSeq', dataSeqKey(dataSeq, ino));
+  }
+
+  #drop(family: Family, key: string): void {
+    this.#open.list(family, { key, value: undefined }, ENTRY_BYTES);
   }
 }
 

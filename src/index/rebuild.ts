@@ -20,9 +20,9 @@ import { Store, type StoreBatch } from './store.ts';
 import { decodeValue, encodeValue } from './values.ts';
 
 /** The overlay is written out at this size while replaying. */
-const PERSIST_BYTES = 16 * 1024 * 1024;
+const PERSIST_BYTES = 2 * 1024 * 1024;
 /** Replay waits for LevelDB beyond this size. */
-const MAX_OVERLAY_BYTES = 48 * 1024 * 1024;
+const MAX_OVERLAY_BYTES = 16 * 1024 * 1024;
 /** Transactions replayed before others get their turn. */
 const SLICE = 256;
 /** Records of a checkpoint that go into one LevelDB batch. */

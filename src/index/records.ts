@@ -116,7 +116,7 @@ export function decodeRecord(bytes: Buffer, start: number): StoredRecord | 'end'
   const branch = numberAt(bytes, start);
   if (branch.value === END_BRANCH) return 'end';
   const family = RECORDED_FAMILIES[branch.value];
-  assert(family !== undefined, `no such record: ${branch.value}`);
+  assert(family !== undefined, () => `no such record: ${branch.value}`);
   let key: string = FAMILY[family] + (family === 'meta' ? VOLUME_NAME : '');
   let at = branch.end;
   for (const field of RECORDED[family]) {
@@ -133,7 +133,7 @@ export function decodeRecord(bytes: Buffer, start: number): StoredRecord | 'end'
 
 export function numberAt(bytes: Buffer, at: number): { value: number; end: number } {
   const number = decodeVarint(bytes, at, bytes.length);
-  assert(number !== undefined && !Number.isNaN(number.value), `no number at ${at}`);
+  assert(number !== undefined && !Number.isNaN(number.value), () => `no number at ${at}`);
   return number;
 }
 

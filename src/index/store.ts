@@ -185,7 +185,10 @@ export class Store {
       delete: (key) => void chained.del(key),
       abandon: () => chained.close(),
       write: async (applied) => {
-        assert(applied >= this.#applied, `applied seq fell from ${this.#applied} to ${applied}`);
+        assert(
+          applied >= this.#applied,
+          () => `applied seq fell from ${this.#applied} to ${applied}`,
+        );
         chained.put(APPLIED_KEY, Buffer.from(encodeNumber(applied), 'latin1'));
         try {
           await chained.write();

@@ -19,8 +19,19 @@ const SCRATCH_BYTES = 128 * 1024;
 const EMPTY = Buffer.alloc(0);
 const ZERO = Buffer.alloc(8);
 
+/** avsc's cursor over a buffer, as far as it is used here. */
+interface Tap {
+  writeLong(n: number): void;
+  writeBinary(latin1: string, length: number): void;
+}
+
 /** Names: the bytes, not a Unicode string. */
 class ByteStringType extends avro.types.LogicalType {
+  /** Straight from the string, as `_toValue` would have it in a buffer of its own. */
+  _write(tap: Tap, name: ByteString): void {
+    tap.writeLong(name.length);
+    tap.writeBinary(name, name.length);
+  }
   override _fromValue(bytes: Buffer): ByteString {
     return asByteString(bytes.toString('latin1'));
   }
@@ -213,18 +224,19 @@ interface Codec {
   readonly plain: (record: Item, key: string) => Item;
 }
 
-const codecs = new Map<number, Codec>();
+/** By the char code of a family's prefix. */
+const codecs: Codec[] = [];
 for (const [family, prefix] of Object.entries(FAMILY) as [Family, string][]) {
   if (family === 'history') continue;
   const type = recordType(family, VALUE_FIELDS[family]);
-  codecs.set(prefix.charCodeAt(0), { type, plain: plain[family] as Codec['plain'] });
+  codecs[prefix.charCodeAt(0)] = { type, plain: plain[family] as Codec['plain'] };
 }
 
 const HISTORY_CODE = FAMILY.history.charCodeAt(0);
 
 function codecOf(key: string): Codec {
   const code = key.charCodeAt(0);
-  return codecs.get(code === HISTORY_CODE ? key.charCodeAt(1) : code) as Codec;
+  return codecs[code === HISTORY_CODE ? key.charCodeAt(1) : code] as Codec;
 }
 
 const scratch = Buffer.alloc(SCRATCH_BYTES);
@@ -255,6 +267,6 @@ const keptKey = (historyKey: string): string => historyKey.slice(1, -9);
 export function valueEnd(family: Exclude<Family, 'history'>, bytes: Buffer, start: number): number {
   if (VALUE_FIELDS[family].length === 0) return start;
   const { offset } = codecOf(FAMILY[family]).type.decode(bytes, start);
-  assert(offset > start, `a value of ${family} is cut off`);
+  assert(offset > start, () => `a value of ${family} is cut off`);
   return offset;
 }

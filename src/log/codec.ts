@@ -79,9 +79,12 @@ function forEachRecord(
     if (!each(value, at, offset)) return;
     at = offset;
   }
-  if (at !== chunk.bytes.length) {
-    throw new UndecodableRecord(`${chunk.bytes.length - at} bytes after ${chunk.count} records`);
-  }
+  assertWhole(chunk, at);
+}
+
+function assertWhole(chunk: RecordChunk, end: number): void {
+  if (end === chunk.bytes.length) return;
+  throw new UndecodableRecord(`${chunk.bytes.length - end} bytes after ${chunk.count} records`);
 }
 
 function decodeAt(
@@ -104,6 +107,25 @@ export function decodeTransactions(chunk: RecordChunk): Transaction[] {
   const transactions: Transaction[] = [];
   forEachRecord(chunk, (tx) => transactions.push(tx) > 0);
   return transactions;
+}
+
+/**
+ * The transactions of a chunk, up to `length` at a time: each run is decoded when it is asked for,
+ * so that a replay has few of them in memory. Throws `UndecodableRecord`.
+ */
+export function* decodeRuns(chunk: RecordChunk, length: number): Generator<readonly Transaction[]> {
+  const resolver = resolverFor(chunk.schema);
+  let at = 0;
+  for (let left = chunk.count; left > 0;) {
+    const run: Transaction[] = [];
+    for (; left > 0 && run.length < length; left--) {
+      const { value, offset } = decodeAt(chunk.bytes, at, resolver);
+      run.push(value);
+      at = offset;
+    }
+    yield run;
+  }
+  assertWhole(chunk, at);
 }
 
 /** The first transaction of a chunk, which is not empty. */

@@ -82,7 +82,7 @@ export function encodeHeader(header: SegmentHeader): { bytes: Buffer; sync: Buff
   ];
   const parts = metadata.flatMap(([key, value]) => [prefixed(Buffer.from(key)), prefixed(value)]);
   const bytes = Buffer.concat([MAGIC, varint(metadata.length), ...parts, Buffer.alloc(1), sync]);
-  assert(bytes.length <= MAX_HEADER_BYTES, `a header of ${bytes.length} bytes`);
+  assert(bytes.length <= MAX_HEADER_BYTES, () => `a header of ${bytes.length} bytes`);
   digestOf(bytes).copy(bytes, digestOffset(bytes.length));
   return { bytes, sync };
 }
@@ -184,7 +184,10 @@ function decodePrefixed(bytes: Buffer, at: number): { bytes: Buffer; end: number
 
 /** What stands before a block's records. */
 export function encodeBlockHead(count: number, length: number): Buffer {
-  assert(count > 0 && length <= MAX_BLOCK_BYTES, `a block of ${count} records, ${length} bytes`);
+  assert(
+    count > 0 && length <= MAX_BLOCK_BYTES,
+    () => `a block of ${count} records, ${length} bytes`,
+  );
   const head = Buffer.alloc(varintBytes(count) + varintBytes(length));
   encodeVarint(length, head, encodeVarint(count, head, 0));
   return head;

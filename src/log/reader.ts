@@ -2,9 +2,12 @@
 
 import type { Seq } from '../model/ids.ts';
 import type { Transaction } from '../model/transaction.ts';
-import { decodeTransactions } from './codec.ts';
+import { decodeRuns, decodeTransactions } from './codec.ts';
 import { LogTrimmed } from './corruption.ts';
 import type { LogStore } from './store.ts';
+
+/** Few enough to be garbage before it is moved, enough to be worth an `await`. */
+const RUN_TRANSACTIONS = 256;
 
 export interface ReadRange {
   /** First seq wanted. Below the oldest one that is left: `LogTrimmed`. */
@@ -31,22 +34,23 @@ export async function* readTransactions(
   }
 }
 
-/** Like `readTransactions`, in arrays as they come: for replay, which should not wait for each. */
+/** Like `readTransactions`, in short arrays: for replay, which should not wait for each. */
 export async function* readTransactionRuns(
   store: LogStore,
   { from, to }: ReadRange,
 ): AsyncGenerator<readonly Transaction[]> {
   assertKept(store, from);
   for await (const chunk of store.read(from)) {
-    const run = decodeTransactions(chunk);
-    const last = run.at(-1);
-    if (to === undefined || last === undefined || last.seq <= to) {
-      yield run;
-      continue;
+    for (const run of decodeRuns(chunk, RUN_TRANSACTIONS)) {
+      const last = run.at(-1);
+      if (to === undefined || last === undefined || last.seq <= to) {
+        yield run;
+        continue;
+      }
+      const wanted = run.filter((tx) => tx.seq <= to);
+      if (wanted.length > 0) yield wanted;
+      return;
     }
-    const wanted = run.filter((tx) => tx.seq <= to);
-    if (wanted.length > 0) yield wanted;
-    return;
   }
 }
 

@@ -180,8 +180,8 @@ export class LogWriter {
   append(tx: Transaction, privileged: boolean): boolean {
     if (this.#failure !== undefined) throw this.#failure;
     assert(!this.#closed, 'the log writer is closed');
-    assert(tx.seq === this.#lastSeq + 1, `transaction ${tx.seq} after ${this.#lastSeq}`);
-    assert(tx.seal === undefined, `transaction ${tx.seq} is sealed before its commit`);
+    assert(tx.seq === this.#lastSeq + 1, () => `transaction ${tx.seq} after ${this.#lastSeq}`);
+    assert(tx.seal === undefined, () => `transaction ${tx.seq} is sealed before its commit`);
     assertItems(tx);
     const tail = this.#filling;
     let chunk = tail.chunks[tail.chunks.length - 1] ?? this.#addChunk(tail);
@@ -191,7 +191,7 @@ export class LogWriter {
       end = encode(tx, chunk);
     }
     const bytes = end - chunk.end;
-    assert(end >= 0 && bytes <= MAX_TRANSACTION_BYTES, `transaction ${tx.seq} is too large`);
+    assert(end >= 0 && bytes <= MAX_TRANSACTION_BYTES, () => `transaction ${tx.seq} is too large`);
     if (!this.#options.store.reserve(bytes, privileged)) return this.#withdraw(tail, chunk);
     chunk.end = end;
     chunk.count++;
@@ -208,7 +208,7 @@ export class LogWriter {
    * with the failure. Calls at the same time share one commit.
    */
   commit(upTo: Seq = this.#lastSeq): Promise<void> {
-    assert(upTo <= this.#lastSeq, `commit up to ${upTo}, the last one is ${this.#lastSeq}`);
+    assert(upTo <= this.#lastSeq, () => `commit up to ${upTo}, the last one is ${this.#lastSeq}`);
     if (upTo <= this.#durable) return Promise.resolve();
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const done = new Promise<void>((resolve, reject) => {
@@ -361,10 +361,10 @@ const recordsOf = ({ buffer, end, count }: TailChunk): RecordChunk => ({
 });
 
 function assertItems({ seq: n, events }: Transaction): void {
-  assert(events.length > 0, `transaction ${n} without events`);
+  assert(events.length > 0, () => `transaction ${n} without events`);
   let items = 0;
   for (const event of events) items += itemsOf(event);
-  assert(items <= MAX_ITEMS, `transaction ${n} with ${items} items`);
+  assert(items <= MAX_ITEMS, () => `transaction ${n} with ${items} items`);
 }
 
 /** The next turn of the event loop. */

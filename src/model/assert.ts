@@ -7,9 +7,13 @@ export class AssertionError extends Error {
   override readonly name = 'AssertionError';
 }
 
-/** Throws `AssertionError` unless `condition` holds. `message` says what should have been true. */
-export function assert(condition: unknown, message: string): asserts condition {
-  if (!condition) throw new AssertionError(message);
+/**
+ * Throws `AssertionError` unless `condition` holds. `message` says what is wrong; one that is put
+ * together from values is given as a function, since this runs many times for each operation.
+ */
+export function assert(condition: unknown, message: string | (() => string)): asserts condition {
+  if (condition) return;
+  throw new AssertionError(typeof message === 'string' ? message : message());
 }
 
 /** Marks a branch that the type system proves unreachable. */

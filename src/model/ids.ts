@@ -41,7 +41,7 @@ export const NO_SEGMENT = 0 as SegmentNumber;
 export const FIRST_POSITION = 2 as Position;
 
 function natural(n: number, what: string): number {
-  assert(Number.isSafeInteger(n) && n >= 0, `${what} out of range: ${n}`);
+  assert(Number.isSafeInteger(n) && n >= 0, () => `${what} out of range: ${n}`);
   return n;
 }
 
@@ -52,7 +52,7 @@ export const segmentNumber = (n: number): SegmentNumber => natural(n, 'segment')
 export const position = (n: number): Position => natural(n, 'position') as Position;
 
 export function generation(n: number): Generation {
-  assert(n >>> 0 === n, `generation out of range: ${n}`);
+  assert(n >>> 0 === n, () => `generation out of range: ${n}`);
   return n as Generation;
 }
 

@@ -21,7 +21,7 @@ export const MAX_SIZE: Size = { blocks: 2 ** 51 - 1, tail: BLOCK_BYTES - 1 };
 
 /** From a byte count below 2^53. */
 export function sizeOf(bytes: number): Size {
-  assert(Number.isSafeInteger(bytes) && bytes >= 0, `size out of range: ${bytes}`);
+  assert(Number.isSafeInteger(bytes) && bytes >= 0, () => `size out of range: ${bytes}`);
   const tail = bytes % BLOCK_BYTES;
   return { blocks: (bytes - tail) / BLOCK_BYTES, tail };
 }

@@ -4,7 +4,7 @@ import { assert as check, asyncProperty, integer } from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Mutation } from '../../src/index/items.ts';
-import { FAMILY, inodeKey, metaSeqKey, positionKey } from '../../src/index/keys.ts';
+import { FAMILY, inodeKey, dataSeqKey, metaSeqKey, positionKey } from '../../src/index/keys.ts';
 import { xattrKey, type Family } from '../../src/index/keys.ts';
 import { afterPrefix } from '../../src/index/layer.ts';
 import { Overlay } from '../../src/index/overlay.ts';
@@ -106,11 +106,9 @@ test('any interleaving of changes, freezes, writes and scans', async () => {
 
 test('an inode that changes often in a layer has one key in the seq index, and loses one', () => {
   const overlay = new Overlay(seq(10));
+  const at = (n: number) => inode({ ino: ino(7), metaSeq: seq(n), dataSeq: seq(n) });
   const change = (from: number, to: number): void => {
-    const now = inode({ ino: ino(7), metaSeq: seq(to), dataSeq: seq(to) });
-    overlay.apply({ family: 'inode', key: inodeKey(ino(7)), value: now });
-    overlay.apply({ family: 'metaSeq', key: metaSeqKey(seq(from), ino(7)), value: undefined });
-    overlay.apply({ family: 'metaSeq', key: metaSeqKey(seq(to), ino(7)), value: true });
+    overlay.apply({ family: 'inode', key: inodeKey(ino(7)), value: at(to), before: at(from) });
   };
   change(4, 11);
   change(11, 12);
@@ -128,6 +126,28 @@ test('an inode that changes often in a layer has one key in the seq index, and l
   const plain = rows.map((layer) => layer.map(({ key, value }) => ({ key, value })));
   assert.equal(plain[0], [row(4, undefined), row(13, true)]);
   assert.equal(plain[1], [row(13, undefined), row(14, true)]);
+});
+
+test('the data_seq index loses a key only when the inode leaves it', () => {
+  const overlay = new Overlay(seq(10));
+  const at = (n: number, data: number, mode = 0o100644) =>
+    inode({ ino: ino(7), metaSeq: seq(n), dataSeq: seq(data), mode });
+  const key = inodeKey(ino(7));
+  overlay.apply({ family: 'inode', key, value: at(11, 4), before: at(4, 4) });
+  overlay.freeze(seq(11));
+  overlay.apply({ family: 'inode', key, value: undefined, before: at(11, 4) });
+  const directory = at(5, 5, 0o40755);
+  overlay.apply({ family: 'inode', key: inodeKey(ino(8)), value: undefined, before: directory });
+  overlay.freeze(seq(13));
+  const [kept, left] = overlay.layers.map((layer) => [
+    layer.rows('metaSeq').map((row) => row.key),
+    layer.rows('dataSeq').map((row) => row.key),
+  ]);
+  assert.equal(kept, [[metaSeqKey(seq(4), ino(7))], []]);
+  assert.equal(left, [
+    [metaSeqKey(seq(11), ino(7)), metaSeqKey(seq(5), ino(7))],
+    [dataSeqKey(seq(4), ino(7))],
+  ]);
 });
 
 test('a key changed often in a layer is one entry, and costs its memory once', () => {

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import {
   assertReadable,
   chunkFrom,
+  decodeRuns,
   decodeTransactions,
   encodedBytes,
   encodeTransaction,
@@ -112,6 +113,21 @@ test('numbers beyond their range are bugs, never written', () => {
   for (const event of wrong) {
     assert.throws(() => encodeTransaction({ ...sample(1), events: [event] }, space, 0));
   }
+});
+
+test('decodeRuns gives all records of a chunk in runs, and knows a chunk that is not whole', () => {
+  const transactions = [3, 4, 7, 9, 10].map((n) => sample(n));
+  const chunk = chunkOf(transactions);
+  const runs = [...decodeRuns(chunk, 2)];
+  assert.equal(
+    runs.map(({ length }) => length),
+    [2, 2, 1],
+  );
+  assert.equal(runs.flat(), transactions);
+  const undecodable = (e: unknown) => e instanceof UndecodableRecord;
+  const cut = { ...chunk, bytes: chunk.bytes.subarray(0, -1) };
+  assert.throws(() => [...decodeRuns(cut, 2)], undecodable);
+  assert.throws(() => [...decodeRuns({ ...chunk, count: 4 }, 2)], /bytes after 4 records/);
 });
 
 test('chunkFrom keeps the records from a seq on', () => {

@@ -19,7 +19,7 @@ export function direntRemoved(work: Working, event: DirentRemoved): void {
   const same = before !== undefined && before.ino === ino && before.position === position;
   assert(
     same,
-    `ino ${ino}, seq ${work.seq}: removal of an entry of directory ${dir} that it lacks`,
+    () => `ino ${ino}, seq ${work.seq}: removal of an entry of directory ${dir} that it lacks`,
   );
   const began = before.began;
   work.delete('dirent', direntKey(dir, name), before);

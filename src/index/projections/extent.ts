@@ -47,7 +47,7 @@ function replace(
   to: number,
   replacement: readonly Extent[],
 ): void {
-  assert(to > from, `ino ${ino}, seq ${work.seq}: an empty range of blocks`);
+  assert(to > from, () => `ino ${ino}, seq ${work.seq}: an empty range of blocks`);
   const edit = work.extentEdit(ino);
   const low = Math.max(0, from - 1);
   const old = viewRuns(edit, work.before.extents(ino, low, to + 1), low, to + 1);

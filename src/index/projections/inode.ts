@@ -110,7 +110,7 @@ export function orphanRemoved(work: Working, event: OrphanRemoved): void {
 export function inodeDeleted(work: Working, event: InodeDeleted): void {
   const inode = work.inode(event.ino);
   const empty = inode.extents === 0 && inode.xattrs === 0;
-  assert(empty, `ino ${event.ino}, seq ${work.seq}: deleted with extents or xattrs left`);
+  assert(empty, () => `ino ${event.ino}, seq ${work.seq}: deleted with extents or xattrs left`);
   if (inode.nlink === 0) work.delete('orphan', orphanKey(event.ino), true);
   work.deleteInode(event.ino);
   work.volume.inodes--;

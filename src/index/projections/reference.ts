@@ -81,7 +81,10 @@ function own(work: Working, edit: RefEdit, change: OwnershipChange, freed: Freed
   let at = from;
   const piece = (until: number, owners: number): void => {
     const after = owners + delta;
-    assert(after >= 0, `segment ${segment}, block ${at}, seq ${work.seq}: fewer owners than none`);
+    assert(
+      after >= 0,
+      () => `segment ${segment}, block ${at}, seq ${work.seq}: fewer owners than none`,
+    );
     if (after > 0) pushRun(result, { block: at, count: until - at, owners: after });
     else pushFreed(freed, segment, at, until - at);
     if (owners === 0) used += until - at;

@@ -38,7 +38,7 @@ export function segmentCreated(work: Working, event: SegmentCreated): void {
 /** Notes the transaction's time, and marks the first transaction of each second. */
 export function timePassed(work: Working): void {
   const { volume, time } = work;
-  assert(time >= volume.lastTime, `seq ${work.seq}: time fell to ${time}`);
+  assert(time >= volume.lastTime, () => `seq ${work.seq}: time fell to ${time}`);
   const second = Math.floor(time / SECOND_MICROS);
   if (volume.lastTime < 0 || second !== Math.floor(volume.lastTime / SECOND_MICROS)) {
     work.put('timeMark', timeMarkKey(second), undefined, { seq: work.seq });

@@ -6,17 +6,15 @@
 
 import { assert, AssertionError } from '../../model/assert.ts';
 import type { ByteString, Ino, SegmentNumber, Seq } from '../../model/ids.ts';
-import { isRegular, type Inode } from '../../model/inode.ts';
+import type { Inode } from '../../model/inode.ts';
 import type { Extent } from '../../model/extent.ts';
 import type { Transaction } from '../../model/transaction.ts';
 import type { DirentItem, Item, ItemTypes, Mutation, VolumeItem } from '../items.ts';
 import {
-  dataSeqKey,
   direntKey,
   HISTORY_FAMILIES,
   historyKey,
   inodeKey,
-  metaSeqKey,
   truncatingKey,
   volumeKey,
   type Family,
@@ -25,6 +23,7 @@ import type { PlacedExtent } from '../placed.ts';
 import type { Before } from './before.ts';
 import { draftInode, draftVolume, type Draft } from './drafts.ts';
 import { newRunEdit, type RunEdit } from './runs.ts';
+import { SmallMap } from './small-map.ts';
 
 interface ItemEdit extends Mutation {
   readonly before: Item | undefined;
@@ -52,8 +51,8 @@ export class Working {
   extentEdits: Map<Ino, RunEdit<PlacedExtent, Extent>> | undefined;
   readonly ownership: OwnershipChange[] = [];
   #volume: Draft<VolumeItem> | undefined;
-  readonly #inodes = new Map<Ino, InodeEdit>();
-  readonly #items = new Map<string, ItemEdit>();
+  readonly #inodes = new SmallMap<Ino, InodeEdit>();
+  readonly #items = new SmallMap<string, ItemEdit>();
 
   constructor(transaction: Transaction, before: Before) {
     this.before = before;
@@ -71,7 +70,7 @@ export class Working {
 
   /** The first facts of a volume. */
   format(volume: VolumeItem): void {
-    assert(this.#volume === undefined, `seq ${this.seq}: the volume is formatted already`);
+    assert(this.#volume === undefined, () => `seq ${this.seq}: the volume is formatted already`);
     this.#volume = draftVolume(volume);
   }
 
@@ -149,18 +148,18 @@ export class Working {
     return edit;
   }
 
-  /** All mutations: items first, then inodes with their seq indexes, then the volume. */
+  /** All mutations: items first, then inodes, then the volume. */
   finish(): Mutation[] {
     const mutations: Mutation[] = [];
     const keepsHistory = this.volume.historyMicros !== 0;
-    for (const edit of this.#items.values()) {
-      if (edit.before === undefined && edit.value === undefined) continue;
+    this.#items.forEach((edit) => {
+      if (edit.before === undefined && edit.value === undefined) return;
       mutations.push(edit);
       if (keepsHistory && edit.before !== undefined && HISTORY_FAMILIES.has(edit.family)) {
         mutations.push(this.#image(edit.key, edit.before));
       }
-    }
-    for (const [ino, edit] of this.#inodes) this.#finishInode(mutations, ino, edit, keepsHistory);
+    });
+    this.#inodes.forEach((edit, ino) => this.#finishInode(mutations, ino, edit, keepsHistory));
     mutations.push({ family: 'meta', key: volumeKey, value: this.volume });
     return mutations;
   }
@@ -169,24 +168,9 @@ export class Working {
     const { before, now } = edit;
     if (before === undefined && now === undefined) return;
     const key = inodeKey(ino);
-    mutations.push({ family: 'inode', key, value: now });
-    if (before !== undefined) {
-      mutations.push({ family: 'metaSeq', key: metaSeqKey(before.metaSeq, ino), value: undefined });
-      if (keepsHistory) mutations.push(this.#image(key, before));
-    }
-    if (now !== undefined) {
-      mutations.push({ family: 'metaSeq', key: metaSeqKey(now.metaSeq, ino), value: true });
-    }
+    mutations.push({ family: 'inode', key, value: now, before });
+    if (before !== undefined && keepsHistory) mutations.push(this.#image(key, before));
     this.#finishTruncating(mutations, ino, before?.truncateMark, now?.truncateMark);
-    const oldData = before !== undefined && isRegular(before.mode) ? before.dataSeq : undefined;
-    const newData = now !== undefined && isRegular(now.mode) ? now.dataSeq : undefined;
-    if (oldData === newData) return;
-    if (oldData !== undefined) {
-      mutations.push({ family: 'dataSeq', key: dataSeqKey(oldData, ino), value: undefined });
-    }
-    if (newData !== undefined) {
-      mutations.push({ family: 'dataSeq', key: dataSeqKey(newData, ino), value: true });
-    }
   }
 
   /** The list of unfinished truncations follows the inode's mark. */

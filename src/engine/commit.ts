@@ -33,8 +33,11 @@ import { NotYet } from './not-yet.ts';
 
 /** Bound of the overlay: mutating requests wait beyond it while reads go on (architecture 1). */
 export const OVERLAY_BYTES = 64 << 20;
-/** The overlay is written out from this size on without waiting for the timer. */
-const PERSIST_BYTES = 8 << 20;
+/**
+ * The overlay is written out from this size on without waiting for the timer: what leaves memory
+ * soon costs the garbage collector little, and each writing asks for a commit of the log.
+ */
+const PERSIST_BYTES = 2 << 20;
 /** Time between two writes of the overlay on a lightly used volume. */
 const PERSIST_MS = 500;
 

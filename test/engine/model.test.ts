@@ -1,6 +1,6 @@
 /**
  * The engine against a naive model under random operations, with closes, kills and lost indexes in
- * between. In the end the index equals one replayed from the log, and its past is the past that
+ * between, and with streams that run ahead of the disk. In the end the index equals one replayed from the log, and its past is the past that
  * was. A failure names its seed; `SEEDS=n,m` runs those again, `RUNS=n` so many new ones.
  */
 
@@ -14,7 +14,7 @@ import { Index } from '../../src/index/index.ts';
 import { FAMILY, HISTORY_FAMILIES } from '../../src/index/keys.ts';
 import { afterPrefix } from '../../src/index/layer.ts';
 import { buildIndex } from '../../src/index/rebuild.ts';
-import { seq, type Seq } from '../../src/model/ids.ts';
+import { BLOCK_BYTES, seq, type Seq } from '../../src/model/ids.ts';
 import { batches, rowsOf } from '../index/fixture.ts';
 import { SimRandom } from '../sim/random.ts';
 import { Model } from './model.ts';
@@ -91,8 +91,16 @@ async function assertPast(it: SimVolume, at: Seq): Promise<void> {
   await past.close();
 }
 
+/** Half of the volumes ship and wait so early that every file is a stream. */
+function limitsOf(seed: number): { readonly shipBlocks?: number; readonly settleBytes?: number } {
+  const random = new SimRandom(seed).fork('limits');
+  if (random.chance(0.5)) return {};
+  return { shipBlocks: random.between(1, 6), settleBytes: random.integer(12) * BLOCK_BYTES };
+}
+
 async function run(seed: number): Promise<void> {
-  const it = await SimVolume.create({ historyMicros: SEVEN_DAYS_MICROS });
+  const historyMicros = SEVEN_DAYS_MICROS;
+  const it = await SimVolume.create({ historyMicros, writeLimits: limitsOf(seed) });
   try {
     await live(it, seed);
     await assertRebuiltAlike(it);

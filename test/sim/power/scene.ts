@@ -51,6 +51,8 @@ export interface SceneParts {
   readonly history: History;
   /** Number of the step before the first. */
   readonly step: number;
+  /** A close puts what was written into the log, however much it is. */
+  readonly closePlaces: boolean;
 }
 
 export class Scene {
@@ -59,14 +61,16 @@ export class Scene {
   readonly root: Node;
   readonly history: History;
   readonly open: Open[] = [];
+  readonly closePlaces: boolean;
   step: number;
 
-  constructor({ fs, random, root, history, step }: SceneParts) {
+  constructor({ fs, random, root, history, step, closePlaces }: SceneParts) {
     this.fs = fs;
     this.random = random;
     this.root = root;
     this.history = history;
     this.step = step;
+    this.closePlaces = closePlaces;
   }
 
   /** All files and directories, also those that are open and have no name. */

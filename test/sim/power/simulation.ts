@@ -50,6 +50,13 @@ export interface SeedReport {
 
 type End = 'power loss' | 'kill';
 
+function limitsOf(random: SimRandom): VolumePorts['writeLimits'] {
+  const shipBlocks = random.between(1, 8);
+  if (random.chance(0.5)) return undefined;
+  if (random.chance(0.5)) return { shipBlocks };
+  return { shipBlocks, settleBytes: random.integer(20) * 4096 };
+}
+
 /** The sync of a log segment: the moment that decides what is durable. */
 const isCommit = ({ kind, path }: DiskCall): boolean =>
   kind === 'datasync' && path.endsWith('.avro');
@@ -58,6 +65,8 @@ class Simulation {
   readonly #random: SimRandom;
   readonly #mutation: Mutation | undefined;
   readonly #indexDir = new IndexDir();
+  /** Half of the volumes ship and wait so early that small files are streams. */
+  readonly #limits: VolumePorts['writeLimits'];
   #clock = new SimClock();
   #disk: SimDisk;
   #drive: Drive;
@@ -74,6 +83,7 @@ class Simulation {
   constructor(seed: number, mutation: Mutation | undefined) {
     this.#random = new SimRandom(seed);
     this.#mutation = mutation;
+    this.#limits = limitsOf(this.#random.fork('limits'));
     this.#drive = new Drive(this.#clock);
     this.#disk = new SimDisk({
       random: this.#random.fork('disk'),
@@ -179,6 +189,7 @@ class Simulation {
       root: this.#root,
       history: this.#history,
       step: this.#step,
+      closePlaces: this.#limits?.settleBytes === undefined,
       mayFail,
     });
   }
@@ -263,6 +274,7 @@ class Simulation {
     const disk = this.#disk;
     return {
       disk,
+      ...(this.#limits === undefined ? {} : { writeLimits: this.#limits }),
       clock: this.#clock,
       random: this.#random.fork(`engine ${this.#forks++}`),
       bootId: this.#mutation?.trustsIndex === true ? 'always' : `boot ${this.#boots}`,

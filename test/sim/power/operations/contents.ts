@@ -83,7 +83,7 @@ export function close(scene: Scene): Operation | undefined {
   const { node, file } = closed as Open;
   return {
     what: `close ${node.ino}`,
-    places: node,
+    places: scene.closePlaces ? node : undefined,
     call: async () => {
       const refused = await scene.fs.flush(file);
       scene.fs.close(file);
@@ -97,7 +97,7 @@ export function flush(scene: Scene): Operation | undefined {
   if (open === undefined) return undefined;
   return {
     what: `flush ${open.node.ino}`,
-    places: open.node,
+    places: scene.closePlaces ? open.node : undefined,
     call: () => scene.fs.flush(open.file),
   };
 }

@@ -3,7 +3,8 @@
  * purpose, so that a simulated disk can stand in for it and show what a crash at any moment leaves.
  *
  * Durability rules that every caller relies on, and that the simulated disk enforces:
- * - written bytes are durable once `File.datasync` or `File.sync` issued after the write returned;
+ * - written bytes are durable once `File.datasync` or `File.sync` issued after the write returned,
+ *   or `File.writeDurably` wrote them;
  * - a file's size counts as data: `datasync` makes an extension durable;
  * - a created, renamed or removed name is durable once `syncDir` of its directory returned;
  * - `reserve` and `punch` survive like writes do.
@@ -23,6 +24,11 @@ export interface File {
   readonly path: string;
   /** Writes all of `chunks`, one after another, from `offset` on. Short writes are completed. */
   write(chunks: readonly Uint8Array[], offset: number): Promise<void>;
+  /**
+   * Like `write`, and then like `datasync` for what was written: for small appends that somebody
+   * waits for, since it is one call where they would be two. After a failure nothing is known.
+   */
+  writeDurably(chunks: readonly Uint8Array[], offset: number): Promise<void>;
   /** Reads into `into` from `offset`; resolves to the bytes read, fewer only at the end of file. */
   read(into: Uint8Array, offset: number): Promise<number>;
   /**

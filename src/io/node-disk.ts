@@ -49,6 +49,8 @@ const infoOf = (stats: Stats): FileInfo => ({
 class NodeFile implements File {
   readonly path: string;
   #fd: number;
+  /** Opened by the first durable write: each write through it ends like an fdatasync(2). */
+  #durableFd: number | undefined;
   /** False once the filesystem below turned out not to know RWF_NOWAIT. */
   #tellsCached = true;
 
@@ -57,14 +59,34 @@ class NodeFile implements File {
     this.#fd = fd;
   }
 
-  async write(chunks: readonly Uint8Array[], offset: number): Promise<void> {
+  write(chunks: readonly Uint8Array[], offset: number): Promise<void> {
+    return this.#writeTo(this.#open(), chunks, offset);
+  }
+
+  async writeDurably(chunks: readonly Uint8Array[], offset: number): Promise<void> {
+    this.#durableFd ??= await this.#openDurably();
+    if (this.#durableFd >= 0) return this.#writeTo(this.#durableFd, chunks, offset);
+    await this.write(chunks, offset);
+    await this.datasync();
+  }
+
+  async #writeTo(fd: number, chunks: readonly Uint8Array[], offset: number): Promise<void> {
     let rest = chunks.filter((chunk) => chunk.length > 0);
     let at = offset;
     while (rest.length > 0) {
-      const { bytesWritten } = await writevFd(this.#open(), rest.slice(0, MAX_VECTORS), at);
-      assert(bytesWritten > 0, `${this.path}: a write of something wrote nothing`);
+      const { bytesWritten } = await writevFd(fd, rest.slice(0, MAX_VECTORS), at);
+      assert(bytesWritten > 0, () => `${this.path}: a write of something wrote nothing`);
       at += bytesWritten;
       rest = afterBytes(rest, bytesWritten);
+    }
+  }
+
+  /** The same file once more, whatever its name is by now; -1 where /proc is not there. */
+  async #openDurably(): Promise<number> {
+    try {
+      return await openFd(`/proc/self/fd/${this.#open()}`, constants.O_WRONLY | constants.O_DSYNC);
+    } catch {
+      return -1;
     }
   }
 
@@ -119,7 +141,9 @@ class NodeFile implements File {
 
   async close(): Promise<void> {
     const fd = this.#open();
+    const durableFd = this.#durableFd ?? -1;
     this.#fd = -1;
+    if (durableFd >= 0) await closeFd(durableFd);
     await closeFd(fd);
   }
 

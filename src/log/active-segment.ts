@@ -123,8 +123,7 @@ export class ActiveSegment {
     const parts = this.#frame(batch);
     let length = 0;
     for (const part of parts) length += part.length;
-    await this.#file.write(parts, this.#end);
-    await this.#file.datasync();
+    await this.#file.writeDurably(parts, this.#end);
     this.#end += length;
     sealIn(must(batch.records.at(-1), 'a batch has records').bytes).copy(this.#seal);
     this.#allocatedEnd = Math.max(this.#allocatedEnd, this.#end);

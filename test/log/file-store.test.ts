@@ -198,7 +198,7 @@ test('disk space is allocated ahead without the file growing', () =>
     await store.close();
   }));
 
-/** A disk on which `File.reserve` grants `bytes` in all, and each sync may fail. */
+/** A disk on which `File.reserve` grants `bytes` in all, and whose durable writes may fail. */
 function limited(limits: { bytes: number; failSync: boolean }): Disk {
   const wrap = (file: File): File =>
     new Proxy(file, {
@@ -212,8 +212,9 @@ function limited(limits: { bytes: number; failSync: boolean }): Disk {
             await target.reserve(offset, length);
           };
         }
-        if (key === 'datasync' && limits.failSync) {
-          return async (): Promise<void> => {
+        if (key === 'writeDurably' && limits.failSync) {
+          return async (...write: Parameters<File['write']>): Promise<void> => {
+            await target.write(...write);
             throw Object.assign(new Error('i/o error'), { code: 'EIO' });
           };
         }

@@ -137,6 +137,17 @@ test('datasync covers what was written before it was issued, and nothing later',
   assert.equal(keys(seen), ['ABc', 'Abc']);
 });
 
+test('what was written durably stays; on the way any part of it does', async () => {
+  const write = (wait: boolean) => async (disk: SimDisk) => {
+    await synced(disk, 'a');
+    const file = await disk.open('/f', 'write');
+    const writing = file.writeDurably([page('B')], 4096);
+    if (wait) await writing;
+  };
+  assert.equal(keys(await outcomes(write(true), (disk) => letters(disk, '/f'))), ['aB']);
+  assert.ok(keys(await outcomes(write(false), (disk) => letters(disk, '/f'))).includes('a'));
+});
+
 test('datasync makes an extension durable', async () => {
   const seen = await outcomes(
     async (disk) => {

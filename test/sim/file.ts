@@ -47,6 +47,12 @@ export class SimFile implements File {
     });
   }
 
+  /** Two calls here, since a crash may come between what they do. */
+  async writeDurably(chunks: readonly Uint8Array[], offset: number): Promise<void> {
+    await this.write(chunks, offset);
+    await this.datasync();
+  }
+
   read(into: Uint8Array, offset: number): Promise<number> {
     this.#assertOpen();
     return this.#disk.call('read', this.path, offset, into.length, () =>

@@ -54,6 +54,17 @@ export function runDiskSuite(name: string, open: () => Promise<DiskUnderTest>): 
     await file.close();
   });
 
+  test('a durable write is a write', async ({ it, path }) => {
+    const file = await it.disk.open(path, 'create');
+    const bytes = pattern(9000);
+    await it.disk.rename(path, `${path}2`);
+    await file.writeDurably([bytes.subarray(0, 100), bytes.subarray(100)], 50);
+    await file.writeDurably([bytes], 9050);
+    assert.equal(await readRange(file, 50, 18_000), Buffer.concat([bytes, bytes]));
+    await file.close();
+    assert.is((await it.disk.info(`${path}2`))?.sizeBytes, 18_050);
+  });
+
   test('writes more chunks than one system call takes', async ({ it, path }) => {
     const file = await it.disk.open(path, 'create');
     const bytes = pattern(3000);

@@ -5,12 +5,13 @@
  * Owns, for every file with such writes, its dirty blocks, its shipped pieces, and the bound on the
  * memory of all. Order of events for one file, and what a crash after each step leaves:
  *   write    blocks are promised by the data layer (or ENOSPC), bytes go to memory, answer: nothing
- *   ship     at 8 MiB, and before logging: the dirty blocks are allocated, their checksums are
- *            computed, their bytes are queued to the data segment. They are a piece now, which holds
- *            what its transaction will say: nothing, its blocks are swept
+ *   ship     at 8 MiB, then at each MiB that is written in order, and before logging: the dirty
+ *            blocks are allocated, their checksums are computed, their bytes are queued to the data
+ *            segment. They are in a piece now, which holds what its transaction will say, and grows
+ *            up to 8 MiB: nothing, its blocks are swept
  *   durable  the data layer has synced the piece: the same
- *   log      one transaction (segments, checksums, extents, size, times): once the piece is durable
- *            and those before it are logged; or at once, for all pieces of the file, before any
+ *   log      one transaction (segments, checksums, extents, size, times): once the piece is full and
+ *            durable and those before it are logged; or at once, for all pieces of the file, before any
  *            other transaction on the inode, on fsync, rename and close, when its seq is asked for,
  *            and at the timer: nothing, until the log commits
  *   commit   syncs the data that the log names and that is not durable (`data-writes.ts`), then the
@@ -27,27 +28,20 @@ import type { Index } from '../index/index.ts';
 import type { Clock } from '../io/clock.ts';
 import type { LogFunction } from '../io/logger.ts';
 import type { DataStore } from '../data/types.ts';
-import { withoutSetId } from '../decide/attributes.ts';
 import { decideWritten } from '../decide/contents.ts';
 import { assert, must } from '../model/assert.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import { BLOCK_BYTES, type Ino, type SegmentNumber } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
-import { blocksHolding, bytesOfSize } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
 import type { Actor, TouchedPath } from '../model/transaction.ts';
 import type { Committer } from './commit.ts';
-import { Flight, type DataWrites } from './data-writes.ts';
-import { DirtyFile, type DirtyWrite, type Run } from './dirty.ts';
+import type { DataWrites } from './data-writes.ts';
+import type { DirtyFile, DirtyWrite } from './dirty.ts';
 import { NotYet } from './not-yet.ts';
-import {
-  bytesLaid,
-  checksumsLaid,
-  extentsLaid,
-  layInto,
-  type LaidRun,
-  type Piece,
-} from './shipped.ts';
+import { newPending, undurableBytes, withPending, type Pending } from './pending.ts';
+import { checksumEvents, type Piece } from './shipped.ts';
+import { Shipper } from './shipper.ts';
 
 /** The disk below is being asked for space: resolves to whether it is worth trying again. */
 export class MoreSpace {
@@ -58,11 +52,6 @@ export class MoreSpace {
   }
 }
 
-/** Dirty and queued bytes that all files together may hold: beyond it writers wait. */
-const MEMORY_BYTES = 64 << 20;
-/** A file of at least this size is written to a segment of its own. */
-const STREAM_BYTES = 1 << 20;
-
 export interface WriteLimits {
   /** A file's dirty blocks are shipped at this number. */
   readonly shipBlocks: number;
@@ -72,23 +61,6 @@ export interface WriteLimits {
 
 const LIMITS: WriteLimits = { shipBlocks: (8 << 20) / BLOCK_BYTES, settleBytes: 16 << 20 };
 const NO_PIECES: readonly Piece[] = [];
-
-interface Pending {
-  readonly ino: Ino;
-  /** What is dirty; the file's size and times with all that is pending. */
-  file: DirtyFile;
-  actor: Actor;
-  /** Shipped and not logged, in the order of their logging. */
-  readonly pieces: Piece[];
-  /** Bytes of the pieces are being waited for: writers are held until then. */
-  settling: Promise<void> | undefined;
-  /** Others' bytes were waited for: not again before the next piece is logged. */
-  hasSettled: boolean;
-  /** The log refused a piece: until it takes that, no more is written. */
-  isRefused: boolean;
-  /** Shipping was put off until the writer has its answer. */
-  isShipDue: boolean;
-}
 
 export interface DirtyOptions {
   readonly committer: Committer;
@@ -110,12 +82,10 @@ export class DirtyFiles {
   readonly #data: DataStore;
   readonly #writes: DataWrites;
   readonly #limits: WriteLimits;
+  readonly #shipper: Shipper;
   readonly #pending = new Map<Ino, Pending>();
   #cancelTimer: (() => void) | undefined;
   #stopped = false;
-  #dirtyBlocks = 0;
-  #queuedBytes = 0;
-  #waiters: (() => void)[] = [];
 
   constructor(options: DirtyOptions) {
     this.#options = options;
@@ -124,6 +94,13 @@ export class DirtyFiles {
     this.#data = options.data;
     this.#writes = options.writes;
     this.#limits = { ...LIMITS, ...options.limits };
+    this.#shipper = new Shipper({
+      index: this.#index,
+      data: this.#data,
+      writes: this.#writes,
+      shipBlocks: this.#limits.shipBlocks,
+      onDurable: (pending) => void this.#logDurable(pending),
+    });
   }
 
   /** The dirty blocks of `ino`, and its size and times as they are with all that is pending. */
@@ -146,15 +123,13 @@ export class DirtyFiles {
   }
 
   get full(): boolean {
-    return this.#dirtyBlocks * BLOCK_BYTES + this.#queuedBytes >= MEMORY_BYTES;
+    return this.#shipper.full;
   }
 
   /** Ships all that is dirty; resolves when some of it reached the disk, or writing broke. */
-  async makeRoom(): Promise<void> {
-    for (const pending of this.#pending.values()) this.#ship(pending);
-    while (this.full && this.#data.failure === undefined) {
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
-    }
+  makeRoom(): Promise<void> {
+    for (const pending of this.#pending.values()) this.#shipper.ship(pending);
+    return this.#shipper.whenRoom();
   }
 
   /**
@@ -173,18 +148,7 @@ export class DirtyFiles {
   /** The inode as its pending writes make it: what stat(2) shows. */
   overlay(inode: Inode): Inode {
     const pending = this.#pending.get(inode.ino);
-    if (pending === undefined) return inode;
-    const { file, pieces } = pending;
-    let fresh = freshBlocks(file, inode.extents > 0 || pieces.length > 0);
-    for (const piece of pieces) fresh += piece.freshBlocks;
-    return {
-      ...inode,
-      mode: (file.killPrivileges ? withoutSetId(inode.mode) : undefined) ?? inode.mode,
-      size: file.size,
-      mtime: file.time,
-      ctime: file.time,
-      onlineBlocks: inode.onlineBlocks + fresh,
-    };
+    return pending === undefined ? inode : withPending(inode, pending);
   }
 
   /**
@@ -212,7 +176,7 @@ export class DirtyFiles {
     file.time = time;
     file.killPrivileges ||= kill;
     pending.actor = actor;
-    this.#dirtyBlocks += missing;
+    this.#shipper.dirtied(missing);
     return undefined;
   }
 
@@ -224,75 +188,17 @@ export class DirtyFiles {
   /** Ships what a long enough write left dirty, once its writer has been answered. */
   shipSoon(ino: Ino): void {
     const pending = this.#pending.get(ino);
-    if (pending === undefined || pending.isShipDue) return;
-    if (pending.file.blocks < this.#limits.shipBlocks) return;
+    if (pending === undefined || pending.isShipDue || !this.#shipper.isWorthIt(pending)) return;
     pending.isShipDue = true;
     setImmediate(() => {
-      if (pending.isShipDue) this.#ship(pending);
+      if (pending.isShipDue) this.#shipper.ship(pending);
     });
   }
 
   /** Ships what is due before more is written: no piece outgrows its transaction. */
   shipDue(ino: Ino): Refusal | undefined {
     const pending = this.#pending.get(ino);
-    return pending?.isShipDue === true ? this.#ship(pending) : undefined;
-  }
-
-  /** Makes a piece of what is dirty, and queues its bytes. EIO once writing is broken. */
-  #ship(pending: Pending): Refusal | undefined {
-    pending.isShipDue = false;
-    const { ino, file, pieces, actor } = pending;
-    if (file.blocks === 0) return undefined;
-    const stream = bytesOfSize(file.size) >= STREAM_BYTES ? ino : 0;
-    const allocation = this.#writes.allocate(file.blocks, stream);
-    if (allocation === 'EIO') return refuse('EIO');
-    const { places } = allocation;
-    const laid = layInto(file.runs, places);
-    const { blocks, size, time, killPrivileges } = file;
-    const piece: Piece = {
-      extents: extentsLaid(laid),
-      places,
-      checksums: checksumsLaid(places, laid),
-      blocks,
-      freshBlocks: freshBlocks(file, pieces.length > 0 || this.#index.inode(ino)?.extents !== 0),
-      size,
-      time,
-      killPrivileges,
-      actor,
-      flight: new Flight(() => void this.#logDurable(pending)),
-    };
-    pieces.push(piece);
-    pending.file = new DirtyFile(size, time);
-    pending.file.killPrivileges = killPrivileges;
-    this.#dirtyBlocks -= blocks;
-    this.#send(piece.flight, file.runs, laid);
-    return undefined;
-  }
-
-  /**
-   * Hands the bytes to the data layer; each run's memory is given back once all of it is written.
-   */
-  #send(flight: Flight, runs: readonly Run[], laid: readonly LaidRun[]): void {
-    const left = new Map<Run, number>();
-    for (const { run } of laid) left.set(run, (left.get(run) ?? 0) + 1);
-    for (const run of runs) this.#queuedBytes += run.blocks * BLOCK_BYTES;
-    for (const part of laid) {
-      const { run, at } = part;
-      this.#writes.send(flight, at, bytesLaid(part), () => {
-        const remaining = must(left.get(run), 'a run is written once') - 1;
-        left.set(run, remaining);
-        if (remaining === 0) this.#written(run);
-      });
-    }
-  }
-
-  #written(run: Run): void {
-    this.#queuedBytes -= run.blocks * BLOCK_BYTES;
-    run.release?.();
-    if (this.#waiters.length === 0) return;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const wake of waiters) wake();
+    return pending?.isShipDue === true ? this.#shipper.ship(pending) : undefined;
   }
 
   /**
@@ -305,7 +211,7 @@ export class DirtyFiles {
     if (pending === undefined) return undefined;
     if (this.#data.failure !== undefined) return refuse('EIO');
     if (this.#isTooMuch(pending)) throw new NotYet(this.#settle(pending));
-    return this.#ship(pending) ?? this.#log(pending, () => true);
+    return this.#shipper.ship(pending) ?? this.#log(pending, () => true);
   }
 
   /**
@@ -323,9 +229,11 @@ export class DirtyFiles {
     if (this.#data.failure !== undefined) return refuse('EIO');
     const isLeft = isStreamLeft && undurableBytes(pending) > 0;
     if (!isLeft && !this.#isTooMuch(pending)) return this.place(ino);
-    const failed = this.#ship(pending);
-    if (failed === undefined) void this.#sync(pending);
-    return failed;
+    const failed = this.#shipper.ship(pending);
+    if (failed !== undefined) return failed;
+    must(pending.pieces.at(-1), 'there is something to push').isClosed = true;
+    void this.#sync(pending);
+    return undefined;
   }
 
   /** Logging the file's writes now would make a commit wait for too many bytes. */
@@ -369,8 +277,9 @@ export class DirtyFiles {
 
   #append(ino: Ino, piece: Piece): Refusal | undefined {
     const inode = must(this.#index.inode(ino), `pending writes of a missing inode ${ino}`);
-    const { size, time, killPrivileges, extents, places, checksums, actor } = piece;
-    const dataEvents = [...this.#writes.creations(places), ...checksums];
+    const { extents, places, written } = piece;
+    const { size, time, killPrivileges, actor } = written;
+    const dataEvents = [...this.#writes.creations(places), ...checksumEvents(piece)];
     const events = decideWritten(inode, { size, time, killPrivileges, extents, dataEvents });
     assert(!isRefusal(events), 'pending writes cannot be refused');
     const paths = this.#options.pathsOf(ino);
@@ -382,7 +291,8 @@ export class DirtyFiles {
 
   /** Appends the pieces that are durable. Never rejects. */
   async #logDurable(pending: Pending): Promise<void> {
-    const isDurable = ({ flight }: Piece): boolean => flight.undurableBytes === 0;
+    const isDurable = ({ flight, isClosed }: Piece): boolean =>
+      isClosed && flight.undurableBytes === 0;
     if (pending.pieces[0] === undefined || !isDurable(pending.pieces[0])) return;
     const failed = await this.#attempt(pending.ino, () => this.#log(pending, isDurable));
     if (failed !== undefined && !this.#stopped) this.#armTimer();
@@ -436,39 +346,8 @@ export class DirtyFiles {
     assert(pending.pieces.length === 0, `inode ${ino} goes before its pieces are logged`);
     this.#pending.delete(ino);
     pending.isShipDue = false;
-    this.#dirtyBlocks -= pending.file.blocks;
+    this.#shipper.dirtied(-pending.file.blocks);
     this.#data.unreserve(pending.file.blocks);
     for (const run of pending.file.runs) run.release?.();
   }
-}
-
-const newPending = (inode: Inode, time: Time, actor: Actor): Pending => ({
-  ino: inode.ino,
-  file: new DirtyFile(inode.size, time),
-  actor,
-  pieces: [],
-  settling: undefined,
-  hasSettled: false,
-  isRefused: false,
-  isShipDue: false,
-});
-
-function undurableBytes({ pieces }: Pending): number {
-  let bytes = 0;
-  for (const { flight } of pieces) bytes += flight.undurableBytes;
-  return bytes;
-}
-
-/**
- * Dirty blocks that the file did not have before, assuming that writes within its size overwrite,
- * where it had blocks at all.
- */
-function freshBlocks(file: DirtyFile, hadBlocks: boolean): number {
-  if (!hadBlocks) return file.blocks;
-  const end = blocksHolding(file.sizeBefore);
-  let fresh = 0;
-  for (const run of file.runs) {
-    fresh += Math.max(0, run.block + run.blocks - Math.max(end, run.block));
-  }
-  return fresh;
 }

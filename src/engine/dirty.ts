@@ -66,6 +66,13 @@ export class DirtyFile {
     this.time = time;
   }
 
+  /** All dirty blocks follow one another. */
+  get isOneStretch(): boolean {
+    const [first, last] = [this.runs[0], this.runs.at(-1)];
+    if (first === undefined || last === undefined) return false;
+    return last.block + last.blocks - first.block === this.blocks;
+  }
+
   /** The run that holds `block`. */
   runAt(block: number): Run | undefined {
     const run = this.runs[this.#indexAt(block)];

@@ -13,28 +13,85 @@ import { BLOCK_BYTES, type SegmentNumber } from '../model/ids.ts';
 import type { Size } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
 import type { Actor } from '../model/transaction.ts';
-import { checksumInto } from '../data/checksum.ts';
+import { CHECKSUM_BYTES, checksumInto } from '../data/checksum.ts';
 import { must } from '../model/assert.ts';
 import { pushMerged } from '../model/extent.ts';
 import type { Flight } from './data-writes.ts';
 import type { Run } from './dirty.ts';
 
-/** Writes that will be one transaction. */
-export interface Piece {
-  /** Where the blocks lie, sorted by block. */
-  readonly extents: readonly Extent[];
-  readonly places: readonly Place[];
-  /** One for each place. */
-  readonly checksums: readonly BlocksChecksummed[];
-  readonly blocks: number;
-  /** Of those, the ones that the file did not have before, as far as is known without looking. */
-  readonly freshBlocks: number;
+/** Size, times and what else the last of some writes left. */
+export interface Written {
   /** Size and time of the file after these writes. */
   readonly size: Size;
   readonly time: Time;
   readonly killPrivileges: boolean;
   readonly actor: Actor;
+}
+
+/** Writes that will be one transaction. The last one of a file may still grow. */
+export interface Piece {
+  /** Where the blocks lie, sorted by block. */
+  readonly extents: Extent[];
+  readonly places: Place[];
+  /** One for each of what was laid into a place at a time. */
+  readonly checksums: BlocksChecksummed[];
+  blocks: number;
+  /** Of those, the ones that the file did not have before, as far as is known without looking. */
+  freshBlocks: number;
+  written: Written;
+  /** Nothing is added any more. */
+  isClosed: boolean;
   readonly flight: Flight;
+}
+
+export const newPiece = (flight: Flight, written: Written): Piece => ({
+  extents: [],
+  places: [],
+  checksums: [],
+  blocks: 0,
+  freshBlocks: 0,
+  written,
+  isClosed: false,
+  flight,
+});
+
+/** Adds runs that begin where the piece ends, or later, and that were laid into `places`. */
+export function extendPiece(
+  piece: Piece,
+  places: readonly Place[],
+  laid: readonly LaidRun[],
+  written: Written,
+): void {
+  for (const extent of extentsLaid(laid)) pushMerged(piece.extents, extent);
+  piece.places.push(...places);
+  piece.checksums.push(...checksumsLaid(places, laid));
+  for (const { count } of places) piece.blocks += count;
+  piece.written = written;
+}
+
+/** The block after the last one that a piece holds. */
+export function endOfPiece({ extents }: Piece): number {
+  const last = extents.at(-1);
+  return last === undefined ? 0 : endOf(last);
+}
+
+/** The checksums of a piece in as few events as there are runs of segment blocks. */
+export function checksumEvents({ checksums }: Piece): BlocksChecksummed[] {
+  const events: BlocksChecksummed[] = [];
+  for (let i = 0; i < checksums.length;) {
+    const first = checksums[i] as BlocksChecksummed;
+    const joined = [first.checksums];
+    let bytes = first.checksums.length;
+    for (i++; i < checksums.length; i++) {
+      const next = checksums[i] as BlocksChecksummed;
+      const isNext = next.segmentBlock === first.segmentBlock + bytes / CHECKSUM_BYTES;
+      if (next.segment !== first.segment || !isNext) break;
+      joined.push(next.checksums);
+      bytes += next.checksums.length;
+    }
+    events.push(joined.length === 1 ? first : { ...first, checksums: Buffer.concat(joined) });
+  }
+  return events;
 }
 
 /**
@@ -68,7 +125,7 @@ export function shippedChecksum(
 ): number | undefined {
   for (let i = pieces.length - 1; i >= 0; i--) {
     for (const event of (pieces[i] as Piece).checksums) {
-      const at = (block - event.segmentBlock) * 4;
+      const at = (block - event.segmentBlock) * CHECKSUM_BYTES;
       if (event.segment === segment && at >= 0 && at < event.checksums.length) {
         return event.checksums.readUInt32BE(at);
       }
@@ -124,7 +181,7 @@ export function layInto(runs: readonly Run[], places: readonly Place[]): LaidRun
 export const bytesLaid = ({ run, from, at }: LaidRun): Buffer =>
   run.bytes.subarray(from * BLOCK_BYTES, (from + at.count) * BLOCK_BYTES);
 
-export function extentsLaid(laid: readonly LaidRun[]): Extent[] {
+function extentsLaid(laid: readonly LaidRun[]): Extent[] {
   const extents: Extent[] = [];
   for (const { run, from, at } of laid) {
     pushMerged(extents, {
@@ -139,17 +196,14 @@ export function extentsLaid(laid: readonly LaidRun[]): Extent[] {
 }
 
 /** The checksums of what was laid into `places`, one event for each. */
-export function checksumsLaid(
-  places: readonly Place[],
-  laid: readonly LaidRun[],
-): BlocksChecksummed[] {
+function checksumsLaid(places: readonly Place[], laid: readonly LaidRun[]): BlocksChecksummed[] {
   let next = 0;
   return places.map(({ segment, segmentBlock, count }) => {
-    const checksums = Buffer.allocUnsafe(count * 4);
+    const checksums = Buffer.allocUnsafe(count * CHECKSUM_BYTES);
     let filled = 0;
     while (filled < count) {
       const part = must(laid[next++], 'every placed block has its place');
-      checksumInto(bytesLaid(part), checksums, filled * 4);
+      checksumInto(bytesLaid(part), checksums, filled * CHECKSUM_BYTES);
       filled += part.at.count;
     }
     return { type: 'BlocksChecksummed', segment, segmentBlock, checksums };

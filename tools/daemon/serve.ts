@@ -8,6 +8,7 @@
  */
 
 import { statSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { openJournal } from '../../src/control/journal.ts';
 import type { Journal } from '../../src/control/journal.ts';
 import type { MountRequest, OnProgress } from '../../src/control/protocol.ts';
@@ -56,6 +57,13 @@ class EarlyLines {
   }
 }
 
+/**
+ * V8 lets a heap grow to several times what lives in it before it looks for garbage among the old.
+ * Ours is caches, whose entries grow old and then go: with 45 MB alive it was 200 MB. Collecting
+ * at 1.6 times what lives costs no measurable time.
+ */
+const HEAP_GROWING_PERCENT = 60;
+
 /** Opens, binds and mounts; resolves when the mount is usable. `onFailure` gets the engine's. */
 export async function serve(
   options: ServeOptions,
@@ -63,6 +71,7 @@ export async function serve(
   onFailure: (error: Error) => void,
 ): Promise<Serving> {
   const { mountOptions } = options;
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const early = new EarlyLines();
   const { log } = early;
   const volume = await openVolume({

@@ -371,6 +371,37 @@ test('no more than the limit is written and not durable while nobody waits', asy
   assert.is(store.queuedBytes, 0);
 });
 
+test('a write is told that it is durable once its sync has ended, before who asked for that', async () => {
+  const disk = await simDisk(1);
+  const order: string[] = [];
+  const store = await openStore(disk);
+  const call = disk.call.bind(disk);
+  disk.call = async (kind, path, ...rest) => {
+    const answer = await call(kind, path, ...rest);
+    if (kind === 'datasync') order.push('synced');
+    return answer;
+  };
+  const place = only(allocate(store, 1).places);
+  const write = (name: string) =>
+    store.write(
+      place,
+      blocks(1, 1),
+      () => order.push(`${name} written`),
+      () => order.push(`${name} durable`),
+    );
+  write('first');
+  write('second');
+  await store.sync();
+  order.push('answered');
+  // The second took the turn of the first, whose bytes nobody needs any more.
+  const told = ['first written', 'second written', 'synced', 'first durable', 'second durable'];
+  assert.equal(order, [...told, 'answered']);
+  disk.faults = ({ kind }) => (kind === 'datasync' ? { kind: 'error', code: 'EIO' } : undefined);
+  store.write(only(allocate(store, 1).places), blocks(1, 1), undefined, () => order.push('lost'));
+  await store.sync().catch(() => undefined);
+  assert.not.ok(order.includes('lost'), 'never where writing failed');
+});
+
 /** The methods of a disk as own properties. */
 function proxied(disk: Awaited<ReturnType<typeof simDisk>>): Omit<typeof disk, 'open'> {
   const names = ['list', 'info', 'mkdir', 'rename', 'unlink', 'syncDir', 'space'] as const;

@@ -86,6 +86,11 @@ export class Reclaimer {
   #turn: Promise<unknown> = Promise.resolve();
   /** Segments that lost something, and may have lost everything. */
   readonly #emptied = new Set<SegmentNumber>();
+  /**
+   * Every `freed` item below this key is gone, for good: later ones are freed by later transactions.
+   * A scan from here need not pass the deleted ones.
+   */
+  #freedFrom: string = FAMILY.freed;
   /** Next key of the survey that finds what earlier runs left; undefined once it is over. */
   #surveyFrom: string | undefined = FAMILY.segment;
   /** Next key of the pass over history; undefined between passes. */
@@ -183,7 +188,8 @@ export class Reclaimer {
 
   /** Frees a run of what transactions up to `target` let go; resolves to the blocks freed. */
   async #reclaim(target: Seq, forced: boolean): Promise<number> {
-    const freed = await withSnapshot(this.#options.items, (s) => freedUpTo(s, target));
+    const from = this.#freedFrom;
+    const freed = await withSnapshot(this.#options.items, (s) => freedUpTo(s, from, target));
     const complete = freed.length < STEP_ITEMS;
     const reached = complete ? target : (freed.at(-1) as FreedRange).seq;
     // Somebody may have begun to look at the past while the items were read.
@@ -228,6 +234,8 @@ export class Reclaimer {
       mutations.push({ family: 'meta', key: VOLUME_KEY, value });
     }
     items.applyUnlogged(mutations);
+    const last = freed.at(-1);
+    if (last !== undefined) this.#freedFrom = `${last.key}\0`;
   }
 
   /**
@@ -298,7 +306,7 @@ export class Reclaimer {
       if (owned === undefined) unowned.add(segment);
     }
     if (unowned.size === 0) return [];
-    for await (const { key } of snapshot.scan('freed', FAMILY.freed, familyEnd('freed'))) {
+    for await (const { key } of snapshot.scan('freed', this.#freedFrom, familyEnd('freed'))) {
       unowned.delete(segmentNumber(decodeNumber(key, 9)));
     }
     return [...unowned];
@@ -319,10 +327,11 @@ export class Reclaimer {
   }
 }
 
-/** The first STEP_ITEMS ranges that transactions up to `target` freed. */
-async function freedUpTo(snapshot: ItemSnapshot, target: Seq): Promise<FreedRange[]> {
+/** The first STEP_ITEMS ranges from the key `from` that transactions up to `target` freed. */
+async function freedUpTo(snapshot: ItemSnapshot, from: string, target: Seq): Promise<FreedRange[]> {
   const to = freedKey(seqOf(target + 1), segmentNumber(0), 0);
-  const items = await collect(snapshot.scan('freed', FAMILY.freed, to, { limit: STEP_ITEMS }));
+  if (from >= to) return [];
+  const items = await collect(snapshot.scan('freed', from, to, { limit: STEP_ITEMS }));
   return items.map(({ key, value }) => ({
     key,
     seq: seqOf(decodeNumber(key, 1)),

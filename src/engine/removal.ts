@@ -13,9 +13,10 @@
 import { decideRemoveStep, REMOVE_STEP_EXTENTS } from '../decide/contents.ts';
 import { decodeNumber, extentKey } from '../index/keys.ts';
 import { listXattrs, orphans, unfinishedTruncates } from '../index/views.ts';
+import { must } from '../model/assert.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import type { Event } from '../model/event.ts';
-import type { Extent } from '../model/extent.ts';
+import { endOf, type Extent } from '../model/extent.ts';
 import type { ByteString, Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { DAEMON } from '../model/transaction.ts';
@@ -250,12 +251,17 @@ export class Removals {
     return events;
   }
 
-  /** Removes the extents beyond the truncate mark (or all) step by step. */
+  /**
+   * Removes the extents beyond the truncate mark (or all) step by step. Each step looks on from
+   * where the one before it ended: what is deleted still has to be passed by a scan that begins
+   * before it, which would make the work grow with the square of the extents.
+   */
   async #removeExtents(ino: Ino, truncate: boolean): Promise<void> {
+    let next = 0;
     for (;;) {
       const inode = this.#core.index.inode(ino);
       if (inode === undefined || (truncate && inode.truncateMark === undefined)) return;
-      const from = truncate ? inode.truncateMark! : 0;
+      const from = Math.max(next, inode.truncateMark ?? 0);
       const step = await this.#extentsFrom(ino, from);
       const last = step.length < REMOVE_STEP_EXTENTS;
       if (step.length === 0 && !truncate) return;
@@ -267,6 +273,7 @@ export class Removals {
       });
       if (isRefusal(answer)) throw refusalError(answer);
       if (last) return;
+      next = endOf(must(step.at(-1), 'a step that is not the last has extents'));
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }

@@ -23,6 +23,8 @@ const VOLUME: VolumeItem = {
 };
 
 export class FakeItems implements MutableItems {
+  /** The family and the first key of every scan. */
+  readonly scans: (readonly [family: string, gte: string])[] = [];
   #items = new Map<string, Item>();
 
   constructor(volume: Partial<VolumeItem> = {}) {
@@ -47,9 +49,11 @@ export class FakeItems implements MutableItems {
   snapshot(): ItemSnapshot {
     const keys = [...this.#items.keys()].toSorted((a, b) => (a < b ? -1 : 1));
     const items = new Map(this.#items);
+    const { scans } = this;
     return {
       // oxlint-disable-next-line require-await
-      async *scan(_family, gte, lt, options = {}): AsyncGenerator<ScannedItem> {
+      async *scan(family, gte, lt, options = {}): AsyncGenerator<ScannedItem> {
+        scans.push([family, gte]);
         const found = keys.filter((key) => key >= gte && key < lt);
         if (options.reverse === true) found.reverse();
         for (const key of found.slice(0, options.limit)) {

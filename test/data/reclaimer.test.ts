@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { array, assert as check, integer, property, tuple } from 'fast-check';
 import { coalesce, Reclaimer, type ReclaimerOptions } from '../../src/data/reclaimer.ts';
 import type { Place } from '../../src/data/types.ts';
-import { extentKey, historyKey, timeMarkKey } from '../../src/index/keys.ts';
+import { extentKey, FAMILY, historyKey, timeMarkKey } from '../../src/index/keys.ts';
 import { NO_SEQ, segmentNumber, seq, type Ino } from '../../src/model/ids.ts';
 import type { SegmentNumber, Seq } from '../../src/model/ids.ts';
 import { settle, SimClock } from '../sim/clock.ts';
@@ -129,6 +129,20 @@ test('punches what nobody owns, adjacent ranges at once, and removes empty segme
   assert.is(items.keys('checksum').length, 1, 'its checksums go with a segment');
   assert.is(items.keys('segment').length, 1);
   assert.is(k.reclaimer.horizon, 1000);
+});
+
+test('never passes again what it has deleted', async () => {
+  const items = new FakeItems();
+  const k = kit(items);
+  for (let i = 0; i < 3000; i++) items.free(1 + Math.floor(i / 10), at(1, 2 * i, 1));
+  const keys = items.keys('freed');
+  await finish(k.reclaimer);
+  items.free(999, at(1, 9000, 1));
+  await finish(k.reclaimer);
+  assert.equal(items.keys('freed'), [], 'what is freed later is found');
+  const starts = items.scans.filter(([family]) => family === 'freed').map(([, gte]) => gte);
+  assert.equal(starts.slice(0, 3), [FAMILY.freed, `${keys[1023]}\0`, `${keys[2047]}\0`]);
+  assert.ok(starts.slice(3).every((gte) => gte > (keys[2047] as string)));
 });
 
 test('killed before any of its calls, the next run ends in the same state', async () => {

@@ -17,6 +17,8 @@ import type { Inode } from '../../src/model/inode.ts';
 import { sizeOf } from '../../src/model/size.ts';
 import { MAX_ITEMS, MAX_TRANSACTION_BYTES } from '../../src/model/transaction.ts';
 import type { OpenFile } from '../../src/engine/api.ts';
+import { Index, type IndexSnapshot } from '../../src/index/index.ts';
+import { extentKey } from '../../src/index/keys.ts';
 import { encodeTransaction } from '../../src/log/codec.ts';
 import { CALLER, refusalName, SimVolume } from './sim-volume.ts';
 
@@ -111,6 +113,37 @@ on('a huge file is truncated in steps, while others get their turns', async (it)
   const steps = (await it.transactions()).filter(({ cause }) => cause === 'truncate');
   assert.ok(steps.length >= EXTENTS / 512, `${steps.length} steps`);
   await assertBounded(it);
+  await assertSound(it);
+});
+
+/** First keys of the scans of extents that begin while `work` goes on. */
+async function extentScans(work: () => Promise<unknown>): Promise<string[]> {
+  const { snapshot } = Index.prototype;
+  const starts: string[] = [];
+  Index.prototype.snapshot = function (this: Index): IndexSnapshot {
+    const taken = snapshot.call(this);
+    const scan: IndexSnapshot['scan'] = (family, gte, lt, options) => {
+      if (family === 'extent' && options?.limit !== undefined) starts.push(gte);
+      return taken.scan(family, gte, lt, options);
+    };
+    return { ...taken, scan };
+  };
+  try {
+    await work();
+  } finally {
+    Index.prototype.snapshot = snapshot;
+  }
+  return starts;
+}
+
+on('each step of a removal looks on from the end of the one before', async (it) => {
+  const ino = await scattered(it, 'huge', 1500);
+  const starts = await extentScans(async () => {
+    assert.is(await it.remove('huge'), undefined);
+    await meanwhile(it, async () => (await inodeOf(it, ino)) === undefined);
+  });
+  const ends = [0, 1023, 2047].map((block) => extentKey(ino, block));
+  assert.equal(starts, ends);
   await assertSound(it);
 });
 

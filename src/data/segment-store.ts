@@ -46,8 +46,8 @@ export interface SegmentStoreOptions {
   readonly descriptors?: number;
   /**
    * Bytes that may be written and not durable while nobody waits for them, 256 MiB unless given and
-   * at least 16 MiB: how far writing may run ahead of the disk. What a commit waits for is less: the
-   * engine names no more than 16 MiB in the log before they are durable.
+   * at least 16 MiB: how far writing may run ahead of the disk. What a commit waits for is less:
+   * the engine names no more than 16 MiB in the log before they are durable.
    */
   readonly unsyncedLimit?: number;
 }

@@ -3,8 +3,8 @@
  * much of what was written is not synced. Owned by the segment store, which decides when to write.
  *
  * Order: `add` (in memory) -> `writeBatch` (page cache; buffers given back) -> `datasync`
- * (durable; the writes are told). A crash before the last step may leave any part of the bytes, none of which the
- * durable log names.
+ * (durable; the writes are told). A crash before the last step may leave any part of the bytes,
+ * none of which the durable log names.
  */
 
 import { BLOCK_BYTES, type SegmentNumber } from '../model/ids.ts';

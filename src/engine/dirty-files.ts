@@ -10,10 +10,10 @@
  *            segment. They are in a piece now, which holds what its transaction will say, and grows
  *            up to 8 MiB: nothing, its blocks are swept
  *   durable  the data layer has synced the piece: the same
- *   log      one transaction (segments, checksums, extents, size, times): once the piece is full and
- *            durable and those before it are logged; or at once, for all pieces of the file, before any
- *            other transaction on the inode, on fsync, rename and close, when its seq is asked for,
- *            and at the timer: nothing, until the log commits
+ *   log      one transaction (segments, checksums, extents, size, times): once the piece is full
+ *            and durable and those before it are logged; or at once, for all pieces of the file,
+ *            before any other transaction on the inode, on fsync, rename and close, when its seq is
+ *            asked for, and at the timer: nothing, until the log commits
  *   commit   syncs the data that the log names and that is not durable (`data-writes.ts`), then the
  *            log: all of it
  * So a stream runs ahead of the disk without anybody's commit waiting for it, and after a crash a

@@ -100,7 +100,7 @@ export class Shipper {
     return undefined;
   }
 
-  /** The piece that takes what is dirty: the last one, where that goes on behind it, or a new one. */
+  /** The piece that takes what is dirty: the last one, where that goes on behind it, or a new. */
   #pieceFor(pending: Pending, written: Written): Piece {
     const { file, pieces } = pending;
     const last = pieces.at(-1);

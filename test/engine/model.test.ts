@@ -1,7 +1,7 @@
 /**
  * The engine against a naive model under random operations, with closes, kills and lost indexes in
- * between, and with streams that run ahead of the disk. In the end the index equals one replayed from the log, and its past is the past that
- * was. A failure names its seed; `SEEDS=n,m` runs those again, `RUNS=n` so many new ones.
+ * between, and with streams that run ahead of the disk. In the end the index equals one
+ * replayed from the log, and its past is the past that was. A failure names its seed; `SEEDS=n,m` runs those again, `RUNS=n` so many new ones.
  */
 
 import { randomInt } from 'node:crypto';

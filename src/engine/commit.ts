@@ -33,6 +33,8 @@ import { NotYet } from './not-yet.ts';
 
 /** Bound of the overlay: mutating requests wait beyond it while reads go on (architecture 1). */
 export const OVERLAY_BYTES = 64 << 20;
+/** From this size on, work that nobody waits for rests: requests are to find room. */
+const QUIET_BYTES = OVERLAY_BYTES / 4;
 /**
  * The overlay is written out from this size on without waiting for the timer: what leaves memory
  * soon costs the garbage collector little, and each writing asks for a commit of the log.
@@ -146,6 +148,21 @@ export class Committer {
       this.#roomWaiters.push(resolve);
       this.#schedule(0);
     });
+  }
+
+  /** Resolves when work in the background may go on without taking the room that requests need. */
+  async whenQuiet(): Promise<void> {
+    while (this.#index.overlayBytes > QUIET_BYTES && this.#canPersist) {
+      await new Promise<void>((resolve) => {
+        this.#roomWaiters.push(resolve);
+        this.#schedule(0);
+      });
+    }
+  }
+
+  /** Waiting for the overlay to be written makes no sense where that fails. */
+  get #canPersist(): boolean {
+    return this.#indexTrouble === undefined && this.#log.failure === undefined;
   }
 
   get #overlayFull(): boolean {

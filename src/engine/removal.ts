@@ -1,27 +1,25 @@
 /**
- * Removing many extents in bounded steps, and the end of orphans.
+ * What is removed in the background, and the end of orphans.
  *
  * Owns the queue of unfinished removals: truncations whose mark is set, and orphans that nobody
- * uses. Each step is one transaction of at most REMOVE_STEP_EXTENTS extents, and between two steps
- * every other operation gets its turn. What a crash leaves: the truncate mark or the orphan record,
- * from which `resume` goes on when the volume is opened again.
+ * uses. Those with many extents go in steps (`remove-extents.ts`). What a crash or a close leaves:
+ * the truncate mark or the orphan record, from which `resume` goes on when the volume is opened
+ * again.
  *
  * An orphan is in use while it is open, or while a reference holder (the kernel's inode cache)
  * knows it. After a crash nobody does.
  */
 
 import { decideRemoveStep, REMOVE_STEP_EXTENTS } from '../decide/contents.ts';
-import { decodeNumber, extentKey } from '../index/keys.ts';
 import { listXattrs, orphans, unfinishedTruncates } from '../index/views.ts';
-import { must } from '../model/assert.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import type { Event } from '../model/event.ts';
-import { endOf, type Extent } from '../model/extent.ts';
 import type { ByteString, Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { DAEMON } from '../model/transaction.ts';
 import type { ReferenceHolder } from './api.ts';
 import type { Core } from './core.ts';
+import { removeExtents } from './remove-extents.ts';
 
 /** Orphans without extents or xattrs to speak of are reaped this many in one transaction. */
 const REAP_BATCH = 256;
@@ -130,15 +128,26 @@ export class Removals {
     return false;
   }
 
-  /** Resolves when the extents beyond the truncate mark are gone; rejects where they cannot go. */
+  /**
+   * Resolves when the extents beyond the truncate mark are gone; rejects where they cannot go, or
+   * where the volume is closed first.
+   */
   finishTruncate(ino: Ino): Promise<void> {
     let running = this.#truncates.get(ino);
     if (running === undefined) {
-      running = this.#removeExtents(ino, true).finally(() => this.#truncates.delete(ino));
-      running.catch((error: Error) => this.#complain(`inode ${ino}: truncation`, error));
+      running = this.#truncateToMark(ino).finally(() => this.#truncates.delete(ino));
+      running.catch((error: Error) => {
+        if (!this.#closed) this.#complain(`inode ${ino}: truncation`, error);
+      });
       this.#truncates.set(ino, running);
     }
     return running;
+  }
+
+  async #truncateToMark(ino: Ino): Promise<void> {
+    await this.#removeExtents(ino, true);
+    const unfinished = this.#core.index.inode(ino)?.truncateMark !== undefined;
+    if (unfinished) throw refusalError(refuse('EIO'));
   }
 
   /** Resolves once the queue is empty or nothing in it can make progress. */
@@ -206,7 +215,7 @@ export class Removals {
     const some = steps.slice(next, end);
     const answer = await this.#core.committer.mutate(() => {
       const events = some.flatMap((step) => this.#endingEvents(step));
-      return events.length === 0 ? undefined : this.#append('reap', events);
+      return events.length === 0 ? undefined : this.#append(events);
     });
     if (isRefusal(answer)) throw refusalError(answer);
     for (const { ino, isLast } of some) {
@@ -251,52 +260,15 @@ export class Removals {
     return events;
   }
 
-  /**
-   * Removes the extents beyond the truncate mark (or all) step by step. Each step looks on from
-   * where the one before it ended: what is deleted still has to be passed by a scan that begins
-   * before it, which would make the work grow with the square of the extents.
-   */
+  /** Removes the extents beyond the truncate mark, or all, unless the volume is closed before. */
   async #removeExtents(ino: Ino, truncate: boolean): Promise<void> {
-    let next = 0;
-    for (;;) {
-      const inode = this.#core.index.inode(ino);
-      if (inode === undefined || (truncate && inode.truncateMark === undefined)) return;
-      const from = Math.max(next, inode.truncateMark ?? 0);
-      const step = await this.#extentsFrom(ino, from);
-      const last = step.length < REMOVE_STEP_EXTENTS;
-      if (step.length === 0 && !truncate) return;
-      const answer = await this.#core.committer.mutate(() => {
-        const present = this.#core.index.inode(ino);
-        if (present === undefined) return undefined;
-        const events = decideRemoveStep(present, from, step, truncate && last);
-        return events.length === 0 ? undefined : this.#append('truncate', events);
-      });
-      if (isRefusal(answer)) throw refusalError(answer);
-      if (last) return;
-      next = endOf(must(step.at(-1), 'a step that is not the last has extents'));
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
+    const refused = await removeExtents(this.#core, ino, truncate, () => this.#closed);
+    if (refused !== undefined) throw refusalError(refused);
   }
 
-  async #extentsFrom(ino: Ino, from: number): Promise<Extent[]> {
-    const snapshot = this.#core.index.snapshot();
-    try {
-      const found: Extent[] = [];
-      const rows = snapshot.scan('extent', extentKey(ino, from), extentKey(ino, BLOCK_LIMIT), {
-        limit: REMOVE_STEP_EXTENTS,
-      });
-      for await (const { key, value } of rows) {
-        found.push({ ...value, block: decodeNumber(key, 9) });
-      }
-      return found;
-    } finally {
-      snapshot.close();
-    }
-  }
-
-  #append(cause: 'reap' | 'truncate', events: readonly Event[]): undefined | Refusal {
+  #append(events: readonly Event[]): undefined | Refusal {
     const tx = this.#core.committer.append({
-      cause,
+      cause: 'reap',
       actor: DAEMON,
       paths: [],
       events,

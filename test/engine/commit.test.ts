@@ -13,6 +13,8 @@ const test = suite('commit');
 const name = byteStringOf;
 const TAIL_BYTES = 32 << 20;
 const VALUE_BYTES = 60_000;
+/** From this size of the overlay on, removals rest. */
+const QUIET_BYTES = 16 << 20;
 
 function on(what: string, body: (it: SimVolume, clock: SimClock) => Promise<void>): void {
   test(what, async () => {
@@ -104,6 +106,40 @@ on('a full log tail lets changes wait and reads go on', async (it) => {
   for (const answer of answers) assert.is(refusalName(await answer), undefined);
   const value = await filesystem.getXattr(ROOT_INO, name('user.x'));
   assert.equal(value, Buffer.alloc(VALUE_BYTES, `${answers.length - 1}`), 'the last one came last');
+});
+
+on('a removal rests while much is to be written, before others have to wait', async (it, clock) => {
+  const made = await it.create('huge');
+  if (typeof made === 'string') throw new Error(made);
+  for (let i = 0; i < 1500; i++) await it.write(made.file, Buffer.from('x'), 2 * i * BLOCK_BYTES);
+  it.volume.filesystem.close(made.file);
+  await it.volume.sync();
+  const release = holdCommits(it);
+  const { filesystem } = it.volume;
+  for (let bytes = 0; bytes < QUIET_BYTES; bytes += VALUE_BYTES) {
+    void filesystem.setXattr(ROOT_INO, name(`user.${bytes}`), Buffer.alloc(VALUE_BYTES), 0, CALLER);
+  }
+  assert.is(await it.remove('huge'), undefined);
+  const extents = async (): Promise<number | undefined> => {
+    const inode = await filesystem.getattr(made.ino);
+    return isRefusal(inode) ? undefined : inode.extents;
+  };
+  const pass = async (turns: number): Promise<void> => {
+    for (let turn = 0; turn < turns; turn++) {
+      clock.advance(10);
+      await settle();
+    }
+  };
+  await pass(200);
+  const left = (await extents()) ?? 0;
+  const beside = mknod(it, 'beside');
+  release();
+  assert.ok(left > 1000, 'it rests');
+  assert.not.ok(beside instanceof Promise, 'others do not');
+  for (let turns = 0; (await extents()) !== undefined; turns++) {
+    assert.ok(turns < 500, 'and it goes on');
+    await pass(10);
+  }
 });
 
 on('the index waits for the log, whatever the time', async (it, clock) => {

@@ -156,12 +156,12 @@ on('the index waits for the log, whatever the time', async (it, clock) => {
   assert.ok(held.log.durable < held.log.head);
   release();
   await it.volume.sync();
-  for (let turns = 0; turns < 500; turns++) {
+  // LevelDB writes on a thread of its own, in real time.
+  for (let turns = 0; (await it.volume.status()).index.persisted < held.log.head; turns++) {
+    assert.ok(turns < 20_000, 'and follows it');
     clock.advance(100);
     await settle();
   }
-  const { index, log } = await it.volume.status();
-  assert.is(index.persisted, log.head);
 });
 
 on('a shown position is durable: what a kill takes back was never called durable', async (it) => {

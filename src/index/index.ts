@@ -229,9 +229,11 @@ export class Index {
     const { family, group, from, to } = miss;
     if (from >= to) return;
     if (family === 'extent') {
-      await this.#extents.load(group, from, to, () => loadExtents(this.snapshot(), miss));
+      const inOrder = this.#extents.continuesAt(group, from);
+      await this.#extents.load(group, from, to, () => loadExtents(this.snapshot(), miss, inOrder));
     } else {
-      await this.#refs.load(group, from, to, () => loadRefs(this.snapshot(), miss));
+      const inOrder = this.#refs.continuesAt(group, from);
+      await this.#refs.load(group, from, to, () => loadRefs(this.snapshot(), miss, inOrder));
     }
   }
 

@@ -71,6 +71,13 @@ export class Windows<T extends Placed> {
     return this.#groups.has(group);
   }
 
+  /** Whether a reader that wants `from` goes on from what is known, or begins at the beginning. */
+  continuesAt(group: number, from: number): boolean {
+    if (from === 0) return true;
+    const list = this.#groups.get(group);
+    return list !== undefined && windowAt(list, from - 1) >= 0;
+  }
+
   /** The items that overlap [from, to), sorted. Throws `Miss` where some of them are not here. */
   find(group: number, from: number, to: number): readonly T[] {
     const list = this.#groups.get(group);

@@ -145,6 +145,16 @@ test('a group known to be empty misses nothing, and grows beyond one window', ()
   assert.equal(windows.findFirst(GROUP, 3, 2000), items.slice(2, 2002));
 });
 
+test('a reader goes on from what is known, or begins at the beginning, or jumps', async () => {
+  const windows = new Windows<Item>('extent', 1000);
+  const item = { block: 10, count: 5, mark: 1 };
+  await windows.load(GROUP, 10, 15, () => Promise.resolve({ from: 10, to: 20, items: [item] }));
+  const wanted = [0, 1, 10, 11, 15, 20, 21];
+  const inOrder = wanted.filter((from) => windows.continuesAt(GROUP, from));
+  assert.equal(inOrder, [0, 11, 15, 20]);
+  assert.is(windows.continuesAt(GROUP + 1, 20), false);
+});
+
 test('windows are bounded: the least recently used go first, and are missed', () => {
   const windows = new Windows<Item>('ref', 50);
   for (let group = 1; group <= 20; group++) {

@@ -37,7 +37,10 @@ export class Removals {
   readonly #truncates = new Map<Ino, Promise<void>>();
   readonly #temporaries = new Set<Ino>();
   readonly #doomed = new Set<Ino>();
+  /** Doomed, with so many extents that they are removed first: one inode after the other. */
+  readonly #large = new Set<Ino>();
   #reaping: Promise<void> | undefined;
+  #shrinking: Promise<void> | undefined;
   #closed = false;
 
   constructor(core: Core) {
@@ -113,6 +116,7 @@ export class Removals {
     this.#temporaries.delete(ino);
     this.#orphans.delete(ino);
     this.#doomed.delete(ino);
+    this.#large.delete(ino);
   }
 
   /** Somebody stopped using `ino`: it is reaped if it is an orphan and nobody else uses it. */
@@ -153,7 +157,9 @@ export class Removals {
   /** Resolves once the queue is empty or nothing in it can make progress. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.#truncates.values());
-    await this.#reaping;
+    while ((this.#shrinking ?? this.#reaping) !== undefined) {
+      await Promise.all([this.#shrinking, this.#reaping]);
+    }
   }
 
   close(): Promise<void> {
@@ -162,23 +168,54 @@ export class Removals {
   }
 
   #wake(): void {
-    this.#reaping ??= this.#reap().finally(() => {
-      this.#reaping = undefined;
-    });
+    this.#reaping ??= this.#reap();
   }
 
+  /** Ends in the moment in which it finds nothing more, so that no waking is lost. */
   async #reap(): Promise<void> {
-    // A turn of the loop first: unlinks that arrive together are reaped together.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.#doomed.size > 0 && !this.#closed) {
-      try {
+    try {
+      // A turn of the loop first: unlinks that arrive together are reaped together.
+      await turn();
+      while (this.#doomed.size > 0 && !this.#closed) {
         await this.#reapBatch();
-      } catch (error) {
-        this.#complain('reaping orphans', error as Error);
-        this.#core.clock.after(RETRY_MS, () => this.#wake());
-        return;
+        await turn();
       }
+    } catch (error) {
+      this.#complain('reaping orphans', error as Error);
+      this.#core.clock.after(RETRY_MS, () => this.#wake());
+    } finally {
+      this.#reaping = undefined;
     }
+  }
+
+  /**
+   * Removes the extents of large orphans; then these are reaped like others. Beside the reaping,
+   * which would else wait for them and have much to do at once when they are gone.
+   */
+  async #shrink(): Promise<void> {
+    try {
+      await turn();
+      for (const ino of this.#large) {
+        if (this.#closed) return;
+        if (!this.#inUse(ino)) await this.#removeExtents(ino, false);
+        if (this.#large.delete(ino)) this.unreferenced(ino);
+      }
+    } catch (error) {
+      this.#complain('removing extents of orphans', error as Error);
+      this.#core.clock.after(RETRY_MS, () => this.#wakeShrinking());
+    } finally {
+      this.#shrinking = undefined;
+    }
+  }
+
+  #wakeShrinking(): void {
+    this.#shrinking ??= this.#shrink();
+  }
+
+  #toShrink(ino: Ino): void {
+    this.#doomed.delete(ino);
+    this.#large.add(ino);
+    this.#wakeShrinking();
   }
 
   async #reapBatch(): Promise<void> {
@@ -187,13 +224,16 @@ export class Removals {
       const inode = this.#core.index.inode(ino);
       if (inode === undefined || this.#inUse(ino)) this.#doomed.delete(ino);
       else if (this.#core.dirty.shipped(ino).length > 0) await this.#placeShipped(ino);
-      else if (inode.extents > REMOVE_STEP_EXTENTS / 2) await this.#removeExtents(ino, false);
+      else if (inode.extents > REMOVE_STEP_EXTENTS / 2) this.#toShrink(ino);
       else batch.push(inode);
       if (batch.length === REAP_BATCH) break;
     }
     const steps = await Promise.all(batch.map((inode) => this.#ending(inode)));
     let next = 0;
-    while (next < steps.length) next = await this.#reapSome(steps, next);
+    while (next < steps.length) {
+      if (next > 0) await turn();
+      next = await this.#reapSome(steps, next);
+    }
   }
 
   /** What has its place is logged first: then it is removed like everything else. */
@@ -281,6 +321,9 @@ export class Removals {
     this.#core.journal('error', `${what}: ${error.message}; tried again later`);
   }
 }
+
+/** Lets everybody else have their turn. */
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 interface Ending {
   readonly ino: Ino;

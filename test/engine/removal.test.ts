@@ -150,6 +150,25 @@ on('each step of a removal looks on from the end of the one before', async (it) 
   await assertSound(it);
 });
 
+on('small orphans do not wait for the end of a large one', async (it) => {
+  const huge = await scattered(it, 'huge', EXTENTS);
+  assert.is(await it.remove('huge'), undefined);
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  const small: Ino[] = [];
+  for (let i = 0; i < 600; i++) {
+    const { file, ino } = await created(it, `f${i}`);
+    await it.write(file, Buffer.from('x'));
+    assert.is(await it.remove(`f${i}`), undefined);
+    it.volume.filesystem.close(file);
+    small.push(ino);
+  }
+  await meanwhile(it, async () => (await inodeOf(it, small.at(-1)!)) === undefined);
+  assert.ok(((await inodeOf(it, huge))?.extents ?? 0) > 0, 'it is still being removed');
+  await meanwhile(it, async () => (await inodeOf(it, huge)) === undefined);
+  for (const ino of small) assert.is(await inodeOf(it, ino), undefined);
+  await assertSound(it);
+});
+
 on('closing does not wait for the end of a removal, the next open takes it up', async (it) => {
   const cut = await scattered(it, 'cut', EXTENTS);
   const gone = await scattered(it, 'gone', EXTENTS);

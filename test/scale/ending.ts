@@ -1,0 +1,72 @@
+/**
+ * The end of a part's volume: unmounted in good time, its journal without errors, its log and index
+ * sound, and, where it is not too long, its state equal to that of a replay from the beginning.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MountedVolume } from '../../bench/lab/subjects.ts';
+import { round, type Site } from './site.ts';
+
+export interface EndOptions {
+  /** Items that the volume held: a replay of more than DIGEST_ITEMS is left out. */
+  readonly items: number;
+}
+
+const DIGEST_ITEMS = 1_000_000;
+/** Pino's level of errors. */
+const ERROR_LEVEL = 50;
+
+const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1) ?? '';
+
+async function timed<T>(work: () => Promise<T>): Promise<{ value: T; seconds: number }> {
+  const begun = performance.now();
+  const value = await work();
+  return { value, seconds: round((performance.now() - begun) / 1000) };
+}
+
+export async function unmount(site: Site, mounted: MountedVolume): Promise<void> {
+  const { seconds } = await timed(() => mounted.unmount());
+  site.figure('umount', { seconds });
+}
+
+/** Errors that the volume's daemon wrote into its journal are findings. */
+export async function checkJournal(site: Site, volume: string): Promise<void> {
+  const journal = await readFile(site.journalOf(volume), 'utf8').catch(() => '');
+  for (const line of journal.split('\n')) {
+    if (line === '') continue;
+    const { level = ERROR_LEVEL, msg = line } = parsed(line);
+    if (level >= ERROR_LEVEL) site.finding(`the daemon's journal: ${msg}`);
+  }
+}
+
+/** The last line of a daemon that was killed may be cut. */
+function parsed(line: string): { readonly level?: number; readonly msg?: string } {
+  try {
+    return JSON.parse(line) as { level: number; msg: string };
+  } catch {
+    return { level: 0 };
+  }
+}
+
+/** fsck, and the digest against a replay. */
+export async function checkVolume(site: Site, volume: string, { items }: EndOptions) {
+  await checkJournal(site, volume);
+  site.say('fsck');
+  await timed(() => site.lab.ledgerfs('fsck', volume)).then(
+    ({ value, seconds }) => site.figure('fsck', { seconds, says: value.trimEnd().split('\n') }),
+    (error: Error) => site.finding(`fsck: ${error.message}`),
+  );
+  if (items <= DIGEST_ITEMS) await compareWithReplay(site, volume);
+  else site.figure('replay', `left out: more than ${DIGEST_ITEMS} items`);
+}
+
+async function compareWithReplay(site: Site, volume: string): Promise<void> {
+  const into = join(await site.lab.directory('replayed'), 'index');
+  const digest = lastLine(await site.lab.ledgerfs('digest', volume));
+  const replay = await timed(() => site.lab.ledgerfs('replay', volume, '--into', into));
+  await site.lab.remove(into);
+  const equal = lastLine(replay.value) === digest;
+  site.figure('replay', { seconds: replay.seconds, digest, equal });
+  if (!equal) site.finding(`digest ${digest}, but a replay gives ${lastLine(replay.value)}`);
+}

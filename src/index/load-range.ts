@@ -16,7 +16,7 @@ interface Around {
 
 /** Of one who goes through the group, the next ones are wanted next. */
 const IN_ORDER: Around = { ahead: 512, behind: 64 };
-/** Of one who jumps, hardly any: a read of 500 items for each write of a block is most of its cost. */
+/** Of one who jumps, hardly any: reading 500 items for each block written is most of its cost. */
 const AT_RANDOM: Around = { ahead: 16, behind: 8 };
 
 const BLOCK_AT = 9;

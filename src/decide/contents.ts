@@ -13,7 +13,7 @@ import type { Decision, Env } from './decision.ts';
 import { withoutSetId } from './attributes.ts';
 
 /** Extents that one transaction may remove: keeps each step of a huge removal to a few ms. */
-export const REMOVE_STEP_EXTENTS = 256;
+export const REMOVE_STEP_EXTENTS = 128;
 
 /** What a file's writes since its last transaction amount to. */
 export interface WrittenCommand {

@@ -23,6 +23,8 @@ import { removeExtents } from './remove-extents.ts';
 
 /** Orphans without extents or xattrs to speak of are reaped this many in one transaction. */
 const REAP_BATCH = 256;
+/** Items (orphans, extents, attributes) that one transaction ends: a few ms. */
+const REAP_ITEMS = 256;
 /** Attributes that one step removes: their names may be 255 bytes long. */
 const REMOVE_STEP_XATTRS = 512;
 const BLOCK_LIMIT = 2 ** 51;
@@ -224,7 +226,7 @@ export class Removals {
       const inode = this.#core.index.inode(ino);
       if (inode === undefined || this.#inUse(ino)) this.#doomed.delete(ino);
       else if (this.#core.dirty.shipped(ino).length > 0) await this.#placeShipped(ino);
-      else if (inode.extents > REMOVE_STEP_EXTENTS / 2) this.#toShrink(ino);
+      else if (inode.extents > REMOVE_STEP_EXTENTS) this.#toShrink(ino);
       else batch.push(inode);
       if (batch.length === REAP_BATCH) break;
     }
@@ -249,7 +251,7 @@ export class Removals {
     while (end < steps.length) {
       const step = steps[end]!;
       items += step.items;
-      if (items > REMOVE_STEP_EXTENTS && end > next) break;
+      if (items > REAP_ITEMS && end > next) break;
       end++;
     }
     const some = steps.slice(next, end);

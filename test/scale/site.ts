@@ -51,21 +51,23 @@ export class Site {
   readonly programs: Programs;
   readonly figures: Record<string, Figure> = {};
   readonly findings: string[] = [];
+  /** What this part leaves out of what the issue asks for. */
+  readonly cuts: string[] = [];
   /** Volumes that this part has made. */
   readonly volumes: string[] = [];
-  readonly #part: string;
+  readonly part: string;
   readonly #say: (line: string) => void;
 
   constructor({ lab, sizes, programs, part, say }: SiteOptions) {
     this.lab = lab;
     this.sizes = sizes;
     this.programs = programs;
-    this.#part = part;
+    this.part = part;
     this.#say = say;
   }
 
   say(line: string): void {
-    this.#say(`${this.#part}: ${line}`);
+    this.#say(`${this.part}: ${line}`);
   }
 
   figure(name: string, value: Figure): void {
@@ -81,6 +83,11 @@ export class Site {
   finding(what: string): void {
     this.findings.push(what);
     this.say(`FINDING: ${what}`);
+  }
+
+  cut(what: string): void {
+    this.cuts.push(what);
+    this.say(`CUT: ${what}`);
   }
 
   /** A new volume without history. */

@@ -14,6 +14,8 @@ export interface Sizes {
   readonly sampled: number;
   /** Seconds that the prober works while nothing else goes on. */
   readonly baselineSeconds: number;
+  /** Transactions of a log beyond which fsck, which replays it, would take too long. */
+  readonly fsckLimit: number;
 }
 
 export type SizeName = keyof Sizes;
@@ -26,6 +28,7 @@ export const FULL: Sizes = {
   xattrs: 10_000,
   sampled: 10_000,
   baselineSeconds: 30,
+  fsckLimit: 16_000_000,
 };
 
 const SIZE_NAMES = Object.keys(FULL) as readonly SizeName[];
@@ -39,6 +42,7 @@ const LEAST: Sizes = {
   xattrs: 50,
   sampled: 200,
   baselineSeconds: 3,
+  fsckLimit: 16_000_000,
 };
 
 /** `FULL` times `scale`, but for what was asked for by name. */

@@ -89,6 +89,9 @@ export const directory: Part = {
     await change(site, mounted, dir);
     await unmount(site, mounted);
     await empty(site, volume);
-    await checkVolume(site, volume, { items: site.sizes.entries });
+    await checkVolume(site, volume, {
+      items: site.sizes.entries,
+      transactions: 2 * site.sizes.entries,
+    });
   },
 };

@@ -161,6 +161,9 @@ export const extents: Part = {
     const again = await resuming(site, volume, mounted.path);
     await reclaiming(site, volume);
     await unmount(site, again);
-    await checkVolume(site, volume, { items: site.sizes.extents * FILES.length });
+    await checkVolume(site, volume, {
+      items: site.sizes.extents * FILES.length,
+      transactions: site.sizes.extents,
+    });
   },
 };

@@ -68,6 +68,9 @@ export const smallFiles: Part = {
     await readSample(site, mounted);
     await unmount(site, mounted);
     await removeAll(site, volume);
-    await checkVolume(site, volume, { items: site.sizes.files });
+    await checkVolume(site, volume, {
+      items: site.sizes.files,
+      transactions: 3 * site.sizes.files,
+    });
   },
 };

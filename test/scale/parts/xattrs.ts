@@ -32,6 +32,9 @@ export const xattrs: Part = {
     const mounted = await site.mount(volume);
     await work(site, mounted);
     await unmount(site, mounted);
-    await checkVolume(site, volume, { items: site.sizes.xattrs });
+    await checkVolume(site, volume, {
+      items: site.sizes.xattrs,
+      transactions: 6 * site.sizes.xattrs,
+    });
   },
 };

@@ -6,8 +6,9 @@ import { isRefusal } from '../../src/model/errno.ts';
 import { BLOCK_BYTES, byteStringOf, ROOT_INO } from '../../src/model/ids.ts';
 import { S_IFREG } from '../../src/model/inode.ts';
 import { sizeOf } from '../../src/model/size.ts';
-import { settle, SimClock } from '../sim/clock.ts';
-import { CALLER, refusalName, SimVolume } from './sim-volume.ts';
+import { settle, type SimClock } from '../sim/clock.ts';
+import { CALLER, refusalName, type SimVolume } from './sim-volume.ts';
+import { inStillTime, passing } from './still-time.ts';
 
 const test = suite('commit');
 const name = byteStringOf;
@@ -17,26 +18,7 @@ const VALUE_BYTES = 60_000;
 const QUIET_BYTES = 16 << 20;
 
 function on(what: string, body: (it: SimVolume, clock: SimClock) => Promise<void>): void {
-  test(what, async () => {
-    const clock = new SimClock();
-    const it = await SimVolume.create({ clock });
-    try {
-      await body(it, clock);
-    } finally {
-      await passing(clock, it.dispose());
-    }
-  });
-}
-
-/** `work`, with time passing until it is done. */
-async function passing<T>(clock: SimClock, work: Promise<T>): Promise<T> {
-  let isDone = false;
-  const done = work.finally(() => (isDone = true));
-  while (!isDone) {
-    clock.advance(10);
-    await settle();
-  }
-  return done;
+  test(what, () => inStillTime({}, body));
 }
 
 /** Holds the log's syncs back until the returned function is called. */

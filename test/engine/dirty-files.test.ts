@@ -9,9 +9,10 @@ import { BLOCK_BYTES, byteStringOf, ROOT_INO, type Ino } from '../../src/model/i
 import type { Inode } from '../../src/model/inode.ts';
 import { sizeOf } from '../../src/model/size.ts';
 import type { OpenFile } from '../../src/engine/api.ts';
-import { settle, SimClock } from '../sim/clock.ts';
+import { settle, type SimClock } from '../sim/clock.ts';
 import type { DiskCall } from '../sim/faults.ts';
-import { CALLER, refusalName, SimVolume, type SimVolumeOptions } from './sim-volume.ts';
+import { CALLER, refusalName, type SimVolume, type SimVolumeOptions } from './sim-volume.ts';
+import { inStillTime, passing } from './still-time.ts';
 
 const test = suite('pending writes');
 
@@ -27,26 +28,7 @@ function on(
   body: (it: SimVolume, clock: SimClock) => Promise<void>,
   options: SimVolumeOptions = {},
 ): void {
-  test(what, async () => {
-    const clock = new SimClock();
-    const it = await SimVolume.create({ ...options, clock });
-    try {
-      await body(it, clock);
-    } finally {
-      await passing(clock, it.dispose());
-    }
-  });
-}
-
-/** `work`, with time passing until it is done. */
-async function passing<T>(clock: SimClock, work: Promise<T>): Promise<T> {
-  let isDone = false;
-  const done = work.finally(() => (isDone = true));
-  while (!isDone) {
-    clock.advance(10);
-    await settle();
-  }
-  return done;
+  test(what, () => inStillTime(options, body));
 }
 
 async function created(it: SimVolume, what: string): Promise<{ ino: Ino; file: OpenFile }> {

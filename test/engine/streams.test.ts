@@ -10,8 +10,9 @@ import { BLOCK_BYTES, byteStringOf, ROOT_INO, type Ino } from '../../src/model/i
 import type { Inode } from '../../src/model/inode.ts';
 import { sizeOf } from '../../src/model/size.ts';
 import type { OpenFile } from '../../src/engine/api.ts';
-import { settle, SimClock } from '../sim/clock.ts';
-import { CALLER, refusalName, SimVolume, type SimVolumeOptions } from './sim-volume.ts';
+import { settle, type SimClock } from '../sim/clock.ts';
+import { CALLER, refusalName, type SimVolume, type SimVolumeOptions } from './sim-volume.ts';
+import { inStillTime, passing } from './still-time.ts';
 
 const test = suite('streams');
 
@@ -96,9 +97,7 @@ function on(
   body: (it: SimVolume, stream: Stream, syncs: SlowSyncs, clock: SimClock) => Promise<void>,
   options: SimVolumeOptions = {},
 ): void {
-  test(what, async () => {
-    const clock = new SimClock();
-    const it = await SimVolume.create({ writeLimits: LIMITS, ...options, clock });
+  const onStream = async (it: SimVolume, clock: SimClock): Promise<void> => {
     const syncs = new SlowSyncs(it);
     try {
       const made = await it.create('stream');
@@ -106,20 +105,9 @@ function on(
       await body(it, new Stream(it, made.ino, made.file), syncs, clock);
     } finally {
       syncs.letGo();
-      await passing(clock, it.dispose());
     }
-  });
-}
-
-/** `work`, with time passing until it is done. */
-async function passing<T>(clock: SimClock, work: Promise<T>): Promise<T> {
-  let isDone = false;
-  const done = work.finally(() => (isDone = true));
-  while (!isDone) {
-    clock.advance(10);
-    await settle();
-  }
-  return done;
+  };
+  test(what, () => inStillTime({ writeLimits: LIMITS, ...options }, onStream));
 }
 
 async function isOver(work: Promise<unknown>): Promise<boolean> {

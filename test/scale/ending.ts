@@ -66,6 +66,19 @@ export async function checkVolume(site: Site, volume: string, contents: Contents
   else site.cut(`${site.part}: no digest of a replay, of more than ${DIGEST_ITEMS} items`);
 }
 
+/** A part that is work through one mount of a new volume, and the end of that. */
+export async function throughOneMount(
+  site: Site,
+  work: (site: Site, mounted: MountedVolume) => Promise<void>,
+  contents: Contents,
+): Promise<void> {
+  const volume = await site.volume();
+  const mounted = await site.mount(volume);
+  await work(site, mounted);
+  await unmount(site, mounted);
+  await checkVolume(site, volume, contents);
+}
+
 async function check(site: Site, name: string, work: () => Promise<string>): Promise<void> {
   site.say(name);
   await timed(work).then(

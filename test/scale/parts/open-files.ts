@@ -7,7 +7,7 @@ import { mkdir, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MountedVolume } from '../../../bench/lab/subjects.ts';
 import { runStages } from '../child.ts';
-import { checkVolume, unmount } from '../ending.ts';
+import { throughOneMount } from '../ending.ts';
 import type { Part, Site } from '../site.ts';
 
 /** Orphans are reaped in the background. */
@@ -49,14 +49,8 @@ async function work(site: Site, mounted: MountedVolume): Promise<void> {
 
 export const openFiles: Part = {
   name: 'open-files',
-  async run(site) {
-    const volume = await site.volume();
-    const mounted = await site.mount(volume);
-    await work(site, mounted);
-    await unmount(site, mounted);
-    await checkVolume(site, volume, {
-      items: site.sizes.openFiles,
-      transactions: 4 * site.sizes.openFiles,
-    });
+  run(site) {
+    const { openFiles: items } = site.sizes;
+    return throughOneMount(site, work, { items, transactions: 4 * items });
   },
 };

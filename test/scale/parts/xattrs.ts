@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { MountedVolume } from '../../../bench/lab/subjects.ts';
 import { XATTR_VALUE_MAX } from '../../../src/model/xattr.ts';
 import { runStages } from '../child.ts';
-import { checkVolume, unmount } from '../ending.ts';
+import { throughOneMount } from '../ending.ts';
 import { megabytes, round, type Part, type Site } from '../site.ts';
 
 async function work(site: Site, mounted: MountedVolume): Promise<void> {
@@ -27,14 +27,8 @@ async function work(site: Site, mounted: MountedVolume): Promise<void> {
 
 export const xattrs: Part = {
   name: 'xattrs',
-  async run(site) {
-    const volume = await site.volume();
-    const mounted = await site.mount(volume);
-    await work(site, mounted);
-    await unmount(site, mounted);
-    await checkVolume(site, volume, {
-      items: site.sizes.xattrs,
-      transactions: 6 * site.sizes.xattrs,
-    });
+  run(site) {
+    const { xattrs: items } = site.sizes;
+    return throughOneMount(site, work, { items, transactions: 6 * items });
   },
 };

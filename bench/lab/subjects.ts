@@ -138,9 +138,19 @@ export async function allSubjects(lab: Lab): Promise<Subject[]> {
 }
 
 /** Resident memory of a process, in MB (10^6). */
-export async function residentMB(pid: number): Promise<number> {
+export interface Memory {
+  readonly resident: number;
+  /**
+   * Without the pages of files that it maps: LevelDB maps its tables, which are the kernel's page
+   * cache and go when memory is short.
+   */
+  readonly own: number;
+}
+
+export async function memoryOf(pid: number): Promise<Memory> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return (Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / 1e6;
+  const megabytes = (line: RegExp): number => (Number(line.exec(status)?.[1]) * 1024) / 1e6;
+  return { resident: megabytes(/VmRSS:\s+(\d+)/), own: megabytes(/RssAnon:\s+(\d+)/) };
 }
 
 /** Processor time that a process has used, in seconds: utime and stime, in ticks of 10 ms. */

@@ -7,12 +7,7 @@
 
 import { join } from 'node:path';
 import type { Lab } from '../../bench/lab/lab.ts';
-import {
-  makeVolume,
-  mountVolume,
-  residentMB,
-  type MountedVolume,
-} from '../../bench/lab/subjects.ts';
+import { makeVolume, mountVolume, memoryOf, type MountedVolume } from '../../bench/lab/subjects.ts';
 import { volumeUse, type VolumeUse } from './disk-use.ts';
 import type { Sizes } from './sizes.ts';
 
@@ -100,14 +95,15 @@ export class Site {
   /** Mounts under the daemon as users start it; notes how long it took and what it weighs. */
   async mount(volume: string, name = 'mount', at?: string): Promise<MountedVolume> {
     const mounted = await mountVolume(this.lab, volume, at);
-    const daemonMB = await residentMB(mounted.pid);
-    this.figure(name, { seconds: round(mounted.mountSeconds), daemonMB: round(daemonMB) });
+    const seconds = round(mounted.mountSeconds);
+    this.figure(name, await this.withMemory(mounted, { seconds }));
     return mounted;
   }
 
-  /** What the daemon weighs now, beside `figures`. */
+  /** What the daemon weighs now, beside `figures`: all, and without the files that it maps. */
   async withMemory(mounted: MountedVolume, figures: Figures): Promise<Figures> {
-    return { ...figures, daemonMB: round(await residentMB(mounted.pid)) };
+    const { resident, own } = await memoryOf(mounted.pid);
+    return { ...figures, daemonMB: round(resident), daemonOwnMB: round(own) };
   }
 
   /** Everything answered so far is durable then, so that the log can be weighed. */

@@ -11,7 +11,8 @@ import type { Clock } from '../io/clock.ts';
 import type { FreedItem, RefItem } from '../index/items.ts';
 import { decodeNumber, FAMILY } from '../index/keys.ts';
 import { BLOCK_BYTES, segmentNumber, type SegmentNumber } from '../model/ids.ts';
-import { collect, familyEnd, refRange, withSnapshot, type ItemSource } from './item-source.ts';
+import { collect, familyEnd, refRange, withSnapshot } from './item-source.ts';
+import type { ItemSnapshot, ItemSource } from './item-source.ts';
 import { DamagedBlock, MissingSegment, type Checksums, type Place } from './types.ts';
 
 /** The segment files, as `SegmentStore` offers them. */
@@ -209,27 +210,37 @@ class Scrub {
 }
 
 /** Segments that occupy more than their owners have, those still being written left out. */
-async function findUnowned(options: ScrubOptions): Promise<Unowned[]> {
-  const { items, files } = options;
-  return withSnapshot(items, async (snapshot) => {
-    const owned = new Map<SegmentNumber, number>();
-    for await (const { key } of snapshot.scan('segment', FAMILY.segment, familyEnd('segment'))) {
-      owned.set(segmentNumber(decodeNumber(key, 1)), 0);
+async function findUnowned({ items, files }: ScrubOptions): Promise<Unowned[]> {
+  const segments = await withSnapshot(items, (snapshot) =>
+    collect(snapshot.scan('segment', FAMILY.segment, familyEnd('segment'))),
+  );
+  // Before their owners are counted: what is written to an open segment may be logged after that.
+  const owned = new Map<SegmentNumber, number>();
+  for (const { key } of segments) {
+    const segment = segmentNumber(decodeNumber(key, 1));
+    if (!files.isOpen(segment)) owned.set(segment, 0);
+  }
+  await withSnapshot(items, (snapshot) => countOwned(snapshot, owned));
+  const unowned: Unowned[] = [];
+  for (const [segment, ownedBytes] of owned) {
+    const bytes = ((await files.allocatedBytes(segment)) ?? 0) - ownedBytes;
+    if (bytes > BOOKKEEPING_BYTES) unowned.push({ segment, bytes });
+  }
+  return unowned;
+}
+
+/** Adds to each segment of `owned` the bytes of its blocks that somebody owns. */
+async function countOwned(
+  snapshot: ItemSnapshot,
+  owned: Map<SegmentNumber, number>,
+): Promise<void> {
+  for (const family of FAMILIES) {
+    for await (const item of snapshot.scan(family, FAMILY[family], familyEnd(family))) {
+      const { segment, count } = placeOf(family, item.key, (item.value as FreedItem).count);
+      const before = owned.get(segment);
+      if (before !== undefined) owned.set(segment, before + count * BLOCK_BYTES);
     }
-    for (const family of FAMILIES) {
-      for await (const item of snapshot.scan(family, FAMILY[family], familyEnd(family))) {
-        const { segment, count } = placeOf(family, item.key, (item.value as FreedItem).count);
-        owned.set(segment, (owned.get(segment) ?? 0) + count * BLOCK_BYTES);
-      }
-    }
-    const unowned: Unowned[] = [];
-    for (const [segment, ownedBytes] of owned) {
-      if (files.isOpen(segment)) continue;
-      const bytes = ((await files.allocatedBytes(segment)) ?? 0) - ownedBytes;
-      if (bytes > BOOKKEEPING_BYTES) unowned.push({ segment, bytes });
-    }
-    return unowned;
-  });
+  }
 }
 
 /** The range that a key of `ref` or `freed` names. */

@@ -163,4 +163,30 @@ test('finds space that nobody owns, and blocks without a checksum', async () => 
   assert.equal(report.bad, []);
 });
 
+test('a segment that is written until its owners are counted is not called unowned', async () => {
+  const v = await volume();
+  const file = await v.disk.open(segmentPath(DATA, rid(1), segmentNumber(1)), 'write');
+  await file.reserve(60 * BLOCK_BYTES, 2 ** 20);
+  await file.close();
+  let isVerified = false;
+  let isCounted = false;
+  const snapshot = v.items.snapshot.bind(v.items);
+  v.items.snapshot = () => {
+    const taken = snapshot();
+    const scan: typeof taken.scan = (family, ...range) => {
+      isVerified ||= family === 'segment';
+      isCounted ||= isVerified && family === 'ref';
+      return taken.scan(family, ...range);
+    };
+    return { ...taken, scan, close: () => taken.close() };
+  };
+  const files = {
+    isOpen: (segment: number) => segment === 1 && !isCounted,
+    read: v.store.read.bind(v.store),
+    allocatedBytes: v.store.allocatedBytes.bind(v.store),
+  };
+  assert.equal((await scrub({ ...v.options, files })).unowned, []);
+  assert.ok(isCounted);
+});
+
 test.run();

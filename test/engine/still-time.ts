@@ -1,4 +1,4 @@
-/** Volumes whose time stands still: no timer does anything by itself until a test lets time pass. */
+/** Volumes whose time stands still: no timer does anything until a test lets time pass. */
 
 import { settle, SimClock } from '../sim/clock.ts';
 import { SimVolume, type SimVolumeOptions } from './sim-volume.ts';

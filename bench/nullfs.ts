@@ -110,6 +110,8 @@ class NullFilesystem implements FilesystemApi {
     return { ino, synchronous: false, append: false };
   }
 
+  accessed(): void {}
+
   read(_file: OpenFile, _offset: unknown, length: number): readonly Uint8Array[] {
     return [SEVENS.subarray(0, length)];
   }

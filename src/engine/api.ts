@@ -28,6 +28,8 @@ export interface OpenFile {
   /** O_SYNC or O_DSYNC: every write is durable before it is answered. */
   readonly synchronous: boolean;
   readonly append: boolean;
+  /** O_NOATIME: reads through it are not noted. */
+  readonly noAccessTime?: boolean | undefined;
 }
 
 /** A write's bytes, in memory that belongs to the transport. */
@@ -124,6 +126,11 @@ export interface FilesystemApi {
    * only; those of an answer given at once are valid until the next call of any method.
    */
   read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]>;
+  /**
+   * `ino` was accessed otherwise than by `read`: listed, followed, or read from a cache. Its access
+   * time moves where relatime says so (mount(8)), and is logged some time later.
+   */
+  accessed(ino: Ino): void;
   /** Bytes written: all, or a refusal (ENOSPC, EFBIG, EIO). `killPrivileges` as in SetAttributes. */
   write(
     file: OpenFile,

@@ -8,6 +8,8 @@ import type { LogWriter } from '../log/writer.ts';
 import type { Env } from '../decide/decision.ts';
 import type { Generation, Ino } from '../model/ids.ts';
 import { FIRST_USER_INO } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import type { AccessTimes } from './access-times.ts';
 import type { Committer } from './commit.ts';
 import type { DataWrites } from './data-writes.ts';
 import type { DirtyFiles } from './dirty-files.ts';
@@ -22,11 +24,16 @@ export interface Core {
   readonly clock: Clock;
   readonly committer: Committer;
   readonly dirty: DirtyFiles;
+  readonly accesses: AccessTimes;
   readonly paths: Paths;
   /** Random per run: tells inodes apart whose number was handed out again after a crash. */
   readonly generation: Generation;
   readonly journal: LogFunction;
 }
+
+/** The inode with what is not in the log yet: pending writes, a noted access time. */
+export const shown = (core: Core, inode: Inode): Inode =>
+  core.accesses.overlay(core.dirty.overlay(inode));
 
 /** The next free inode number; taken by the InodeCreated event that uses it. */
 export function nextIno(core: Core): Ino {

@@ -18,6 +18,7 @@ import { loadBlock, NeedsBlock, placeName, truncate } from './truncate.ts';
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 const O_DSYNC = 0o10000;
+const O_NOATIME = 0o1000000;
 
 export interface FileParts {
   readonly core: Core;
@@ -29,6 +30,7 @@ const openFileOf = (ino: Ino, flags: number): OpenFile => ({
   ino,
   synchronous: (flags & O_DSYNC) !== 0,
   append: (flags & O_APPEND) !== 0,
+  noAccessTime: (flags & O_NOATIME) !== 0,
 });
 
 export function createAndOpen(

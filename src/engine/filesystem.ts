@@ -23,7 +23,7 @@ import type {
   SpaceInfo,
   WritePayload,
 } from './api.ts';
-import { envOf, type Core } from './core.ts';
+import { envOf, shown, type Core } from './core.ts';
 import * as files from './files.ts';
 import { openListing } from './listing.ts';
 import * as names from './namespace.ts';
@@ -54,7 +54,7 @@ export class Filesystem implements FilesystemApi {
   getattr(ino: Ino): Answer<Inode> {
     return this.#core.committer.attempt(() => {
       const inode = this.#core.index.inode(ino);
-      return inode === undefined ? refuse('ESTALE') : this.#core.dirty.overlay(inode);
+      return inode === undefined ? refuse('ESTALE') : shown(this.#core, inode);
     });
   }
 
@@ -73,6 +73,8 @@ export class Filesystem implements FilesystemApi {
       if (uid === undefined && gid === undefined) return this.getattr(ino);
     }
     return this.#change(ino, 'setattr', caller, (inode) => {
+      // Set, it stays as it is set: also where the log refuses that, a noted one may be lost.
+      if (atime !== undefined) this.#core.accesses.forget(ino);
       const env = envOf(this.#core, caller);
       const time = (t: Time | 'now' | undefined) => (t === 'now' ? env.now : t);
       const command = { mode, uid, gid, atime: time(atime), mtime: time(mtime) };
@@ -97,7 +99,9 @@ export class Filesystem implements FilesystemApi {
       if (isRefusal(events)) return events;
       const paths = core.paths.ofInode(ino);
       const tx = core.committer.append({ cause, actor: caller, paths, events, privileged: false });
-      return isRefusal(tx) ? tx : (core.index.inode(ino) ?? refuse('EIO'));
+      if (isRefusal(tx)) return tx;
+      const changed = core.index.inode(ino);
+      return changed === undefined ? refuse('EIO') : shown(core, changed);
     });
   }
 
@@ -156,7 +160,13 @@ export class Filesystem implements FilesystemApi {
   }
 
   read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]> {
-    return this.#parts.reader.read(file.ino, offset, length);
+    return this.#parts.reader.read(file, offset, length);
+  }
+
+  accessed(ino: Ino): void {
+    const { accesses, dirty, index } = this.#core;
+    const inode = index.inode(ino);
+    if (inode !== undefined) accesses.note(inode, dirty.get(ino)?.time);
   }
 
   write(

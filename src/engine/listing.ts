@@ -9,7 +9,7 @@ import { readDirectory } from '../index/views.ts';
 import type { IndexSnapshot } from '../index/index.ts';
 import { FIRST_POSITION, type Ino, type Position } from '../model/ids.ts';
 import type { DirectoryEntry, Listing } from './api.ts';
-import type { Core } from './core.ts';
+import { shown, type Core } from './core.ts';
 
 export function openListing(core: Core, dir: Ino): Listing {
   let snapshot: IndexSnapshot | undefined;
@@ -32,5 +32,5 @@ export function openListing(core: Core, dir: Ino): Listing {
 /** The entry's inode as it is now; undefined if it went away since the view was taken. */
 function present(core: Core, ino: Ino) {
   const inode = core.index.inode(ino);
-  return inode === undefined ? undefined : core.dirty.overlay(inode);
+  return inode === undefined ? undefined : shown(core, inode);
 }

@@ -13,7 +13,7 @@ import { ROOT_INO, type ByteString, type Ino } from '../model/ids.ts';
 import { isDirectory, S_IFDIR, S_IFLNK, type Inode } from '../model/inode.ts';
 import type { Cause, TouchedPath } from '../model/transaction.ts';
 import type { Answer, Caller } from './api.ts';
-import { envOf, nextIno, type Core } from './core.ts';
+import { envOf, nextIno, shown, type Core } from './core.ts';
 import type { Removals } from './removal.ts';
 
 export interface NamespaceParts {
@@ -27,20 +27,21 @@ const MAX_DEPTH = 100_000;
 export function lookup(core: Core, dir: Ino, name: ByteString): Inode | Refusal {
   const parent = core.index.inode(dir);
   if (parent === undefined) return refuse('ESTALE');
-  if (name === '.') return parent;
+  if (name === '.') return shown(core, parent);
   if (!isDirectory(parent.mode)) return refuse('ENOTDIR');
-  if (name === '..') return inodeOr(core, parent.parent, 'ENOENT');
+  if (name === '..') return shownOr(core, parent.parent, 'ENOENT');
   const refusal = lookupNameRefusal(name);
   if (refusal !== undefined) return refusal;
   const entry = core.index.dirent(dir, name);
   if (entry === undefined) return refuse('ENOENT');
   core.paths.learn(dir, name, entry.ino, entry.kind);
-  const inode = inodeOr(core, entry.ino, 'EIO');
-  return isRefusal(inode) ? inode : core.dirty.overlay(inode);
+  return shownOr(core, entry.ino, 'EIO');
 }
 
-const inodeOr = (core: Core, ino: Ino, errno: 'ENOENT' | 'EIO' | 'ESTALE'): Inode | Refusal =>
-  core.index.inode(ino) ?? refuse(errno);
+function shownOr(core: Core, ino: Ino, errno: 'ENOENT' | 'EIO'): Inode | Refusal {
+  const inode = core.index.inode(ino);
+  return inode === undefined ? refuse(errno) : shown(core, inode);
+}
 
 /** Everything that makes an inode with a name: `mode` holds the type. */
 export interface Creation {
@@ -83,7 +84,7 @@ export function createAttempt(core: Core, creation: Creation, caller: Caller): I
   const refusal = append(core, creation.cause, caller, decision, [pathOf(core, ino, dir, name)]);
   if (refusal !== undefined) return refusal;
   core.paths.learn(dir, name, ino, creation.mode >>> 12);
-  return inodeOr(core, ino, 'EIO');
+  return core.index.inode(ino) ?? refuse('EIO');
 }
 
 export function link(
@@ -107,8 +108,7 @@ export function link(
     const refusal = append(core, 'link', caller, decision, [pathOf(core, ino, dir, name)]);
     if (refusal !== undefined) return refusal;
     if (orphan) removals.adopted(ino);
-    const linked = inodeOr(core, ino, 'EIO');
-    return isRefusal(linked) ? linked : core.dirty.overlay(linked);
+    return shownOr(core, ino, 'EIO');
   });
 }
 

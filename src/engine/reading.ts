@@ -15,7 +15,7 @@ import { clip, isMapped, isUnwritten } from '../model/extent.ts';
 import { BLOCK_BYTES, type Ino, type SegmentNumber, type Seq } from '../model/ids.ts';
 import { isDirectory, type Inode } from '../model/inode.ts';
 import { bytesOfSize, compareSizes, type Size } from '../model/size.ts';
-import type { Answer } from './api.ts';
+import type { Answer, OpenFile } from './api.ts';
 import type { Core } from './core.ts';
 import { isDamage, tellDamage } from './damage.ts';
 import { shippedAt, shippedChecksum } from './shipped.ts';
@@ -49,21 +49,25 @@ export class Reader {
     return oldest;
   }
 
-  read(ino: Ino, offset: Size, length: number): Answer<readonly Uint8Array[]> {
+  /** The bytes, and a note of the access unless `file` was opened without. */
+  read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]> {
     // One that has to be made again is answered later: others use the scratch buffer by then.
     let atOnce = true;
-    const planned = this.#core.committer.attempt(() => this.#attempt(ino, offset, length, atOnce));
+    const planned = this.#core.committer.attempt(() => this.#attempt(file, offset, length, atOnce));
     atOnce = false;
     const answer = (p: Planned | Refusal) => (isRefusal(p) ? p : p());
     return planned instanceof Promise ? planned.then(answer) : answer(planned);
   }
 
   /** Plans a read; the answer is a thunk, since an attempt's own value is never a promise. */
-  #attempt(ino: Ino, offset: Size, length: number, atOnce: boolean): Planned | Refusal {
+  #attempt(file: OpenFile, offset: Size, length: number, atOnce: boolean): Planned | Refusal {
+    const { ino } = file;
     const inode = this.#core.index.inode(ino);
     if (inode === undefined) return refuse('ESTALE');
     if (isDirectory(inode.mode)) return refuse('EISDIR');
-    const size = this.#core.dirty.get(ino)?.size ?? inode.size;
+    const pending = this.#core.dirty.get(ino);
+    if (file.noAccessTime !== true) this.#core.accesses.note(inode, pending?.time);
+    const size = pending?.size ?? inode.size;
     if (compareSizes(offset, size) >= 0 || length === 0) return () => NOTHING;
     const left = bytesOfSize({ blocks: size.blocks - offset.blocks, tail: size.tail });
     const bytes = Math.min(length, left - offset.tail);

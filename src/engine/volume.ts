@@ -23,6 +23,7 @@ import { nodeDisk } from '../io/node-disk.ts';
 import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
 import { LogWriter } from '../log/writer.ts';
 import { generation, NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
+import { AccessTimes } from './access-times.ts';
 import { checkIndex, checkLog, damagedLog, type FsckReport, type OnProgress } from './check.ts';
 import { Committer } from './commit.ts';
 import type { Core } from './core.ts';
@@ -197,6 +198,7 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
     journal: options.log,
     limits: ports.writeLimits,
   });
+  const accesses = new AccessTimes({ index, committer, clock: ports.clock, journal: options.log });
   const core: Core = {
     index,
     log: writer,
@@ -205,6 +207,7 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
     clock: ports.clock,
     committer,
     dirty,
+    accesses,
     paths: pathCache,
     generation: generation(ports.random.integer(2 ** 32)),
     journal: options.log,
@@ -364,6 +367,7 @@ export class Volume {
       core.dirty.stop();
       const failed = await core.dirty.placeAll();
       if (failed !== undefined) core.journal('error', `pending writes are lost: ${failed.name}`);
+      await core.accesses.stop();
       await core.committer.drain();
       await core.log.close();
       await this.#data.close();

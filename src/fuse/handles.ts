@@ -10,6 +10,8 @@ import type { Ino } from '../model/ids.ts';
 export interface OpenDirectory {
   readonly ino: Ino;
   readonly listing: Listing;
+  /** Whether listing it is an access that is noted. */
+  readonly isNoted: boolean;
   /** Bytes of a name, on average, as seen so far: how many entries to ask for at once. */
   nameBytes: number;
 }

@@ -8,6 +8,7 @@
 import type { FilesystemApi, OpenFile } from '../engine/api.ts';
 import type { LogFunction } from '../io/logger.ts';
 import { ERRNO } from '../model/errno.ts';
+import { notedAccesses, type NotedAccesses } from './access.ts';
 import { Handles, type OpenDirectory } from './handles.ts';
 import { Request } from './kernel/decode.ts';
 import { newFrame, validity } from './kernel/encode.ts';
@@ -23,6 +24,8 @@ export interface ServiceOptions {
   readonly filesystem: FilesystemApi;
   readonly entryTimeoutMs?: number | undefined;
   readonly attrTimeoutMs?: number | undefined;
+  /** Accesses that are noted; all, unless said. */
+  readonly noted?: NotedAccesses | undefined;
   readonly log: LogFunction;
 }
 
@@ -53,6 +56,7 @@ export class MountService implements Receiver {
       directories: new Handles<OpenDirectory>(),
       pending: new Pending((unique) => sendErrno(this.serving, unique, ERRNO.EINTR)),
       pages: new PageCache(),
+      noted: options.noted ?? notedAccesses([], false),
       log,
       initialized,
     };

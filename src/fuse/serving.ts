@@ -11,6 +11,7 @@ import type { LogFunction } from '../io/logger.ts';
 import { ERRNO, isRefusal, type Refusal } from '../model/errno.ts';
 import type { Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
+import type { NotedAccesses } from './access.ts';
 import type { Handles, OpenDirectory } from './handles.ts';
 import type { Request } from './kernel/decode.ts';
 import { putEntry, putHeader, type Validity } from './kernel/encode.ts';
@@ -31,6 +32,7 @@ export interface Serving {
   readonly directories: Handles<OpenDirectory>;
   readonly pending: Pending;
   readonly pages: PageCache;
+  readonly noted: NotedAccesses;
   readonly log: LogFunction;
   /** INIT was answered, or could not be (`problem`). */
   readonly initialized: (problem: string | undefined) => void;

@@ -26,6 +26,7 @@ import {
   resolveMountPoint,
   unmountAt,
 } from './kernel/mount.ts';
+import { notedAccesses } from './access.ts';
 import { MountService } from './service.ts';
 import { QueuedNotifier, type Notifier } from './notifier.ts';
 
@@ -37,7 +38,7 @@ export interface SessionOptions {
   /** /proc/mounts shows the type as `fuse.` and this; 'ledgerfs' unless said. */
   readonly fsType?: string | undefined;
   readonly readOnly?: boolean | undefined;
-  /** Further options for mount(8). */
+  /** Further options for mount(8); noatime and nodiratime are honoured by us. */
   readonly mountOptions?: readonly string[] | undefined;
   /** How long the kernel may keep names, in milliseconds; 1000 unless said. */
   readonly entryTimeoutMs?: number | undefined;
@@ -93,7 +94,9 @@ class KernelSession implements Session {
       spin: availableParallelism() > 1,
     });
     const initialized = deferred<string | undefined>();
-    this.#service = new MountService(this.#channel, options, initialized.resolve, (reason) => {
+    const noted = notedAccesses(options.mountOptions ?? [], options.readOnly === true);
+    const served = { ...options, noted };
+    this.#service = new MountService(this.#channel, served, initialized.resolve, (reason) => {
       initialized.resolve(`the mount ended before it was usable: ${reason}`);
       this.#end(reason);
     });

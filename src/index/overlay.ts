@@ -97,7 +97,8 @@ export class Overlay {
     if (before === undefined) return;
     const { baseSeq } = this.#open;
     const { ino, metaSeq, dataSeq } = before;
-    if (metaSeq <= baseSeq) this.#drop('metaSeq', metaSeqKey(metaSeq, ino));
+    if (metaSeq <= baseSeq && metaSeq !== now?.metaSeq)
+      this.#drop('metaSeq', metaSeqKey(metaSeq, ino));
     if (dataSeq > baseSeq || dataSeq === now?.dataSeq || !isRegular(before.mode)) return;
     this.#drop('dataSeq', dataSeqKey(dataSeq, ino));
   }

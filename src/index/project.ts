@@ -75,6 +75,8 @@ function projectEvent(work: Working, event: Event): void {
       return xattrSet(work, event);
     case 'XattrRemoved':
       return xattrRemoved(work, event);
+    case 'AccessTimeChanged':
+      return inode.accessTimeChanged(work, event);
     default:
       return unreachable(event);
   }

@@ -18,7 +18,7 @@ import type { Event, EventType } from '../model/event.ts';
 import type { Cause } from '../model/transaction.ts';
 
 /** Version of the log's format, in every segment's header; raised by `ledgerfs upgrade` only. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 export const NAMESPACE = 'ledgerfs';
 
@@ -146,6 +146,7 @@ export const EVENT_FIELDS = {
   BlocksChecksummed: { segment: 'long', segmentBlock: 'long', checksums: VALUE },
   XattrSet: { ino: 'long', name: NAME, value: VALUE, ctime: TIME, mode: optional('int') },
   XattrRemoved: { ino: 'long', name: NAME, ctime: TIME },
+  AccessTimeChanged: { ino: 'long', atime: TIME },
 } as const satisfies { readonly [T in EventType]: FieldsOf<T> };
 
 /** Causes in the order of their encoding; new ones at the end. */

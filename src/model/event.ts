@@ -205,6 +205,16 @@ export interface XattrRemoved {
   readonly ctime: Time;
 }
 
+/**
+ * Files were read, directories listed, links followed: their access time is this now. Not a change
+ * of the inode: metaSeq, ctime and the past stay as they are (decision 10).
+ */
+export interface AccessTimeChanged {
+  readonly type: 'AccessTimeChanged';
+  readonly ino: Ino;
+  readonly atime: Time;
+}
+
 export type Event =
   | VolumeFormatted
   | FormatRaised
@@ -225,7 +235,8 @@ export type Event =
   | SegmentRemoved
   | BlocksChecksummed
   | XattrSet
-  | XattrRemoved;
+  | XattrRemoved
+  | AccessTimeChanged;
 
 export type EventType = Event['type'];
 

@@ -16,6 +16,7 @@ import type {
   SpaceInfo,
   WritePayload,
 } from '../../src/engine/api.ts';
+import { isAccessDue } from '../../src/model/access.ts';
 import { nameRefusal } from '../../src/model/dirent.ts';
 import { isRefusal, refuse, type Refusal } from '../../src/model/errno.ts';
 import {
@@ -47,6 +48,7 @@ import { xattrNameRefusal } from '../../src/model/xattr.ts';
 
 const PAGE = 4096;
 const O_TRUNC = 0o1000;
+const O_NOATIME = 0o1000000;
 
 interface Child {
   readonly ino: Ino;
@@ -69,6 +71,7 @@ function nowTime(): Time {
   const nanos = process.hrtime.bigint() + CLOCK_OFFSET;
   return { sec: Number(nanos / 1_000_000_000n), nsec: Number(nanos % 1_000_000_000n) };
 }
+const nowMicros = (): number => nowTime().sec * 1e6;
 const CLOCK_OFFSET = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
 
 export class MemoryFilesystem implements FilesystemApi {
@@ -379,12 +382,13 @@ export class MemoryFilesystem implements FilesystemApi {
     return this.#later({ inode: node.inode, file: this.#opened(node, flags, name) });
   }
 
-  #opened(node: Node, _flags: number, name = asByteString('')): MemoryFile {
+  #opened(node: Node, flags: number, name = asByteString('')): MemoryFile {
     node.opens++;
     return {
       ino: node.inode.ino,
       synchronous: false,
       append: false,
+      noAccessTime: (flags & O_NOATIME) !== 0,
       isSlow: name.startsWith('slow'),
     };
   }
@@ -405,7 +409,16 @@ export class MemoryFilesystem implements FilesystemApi {
     return this.#later(this.#opened(node, flags, isNamed ? this.#nameOf(ino) : undefined));
   }
 
+  accessed(ino: Ino): void {
+    const node = this.nodes.get(ino);
+    if (node === undefined || !isAccessDue(node.inode.atime, node.inode, undefined, nowMicros)) {
+      return;
+    }
+    node.inode = { ...node.inode, atime: nowTime() };
+  }
+
   read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]> {
+    if (file.noAccessTime !== true) this.accessed(file.ino);
     const node = this.nodes.get(file.ino);
     if (node === undefined) return refuse('ESTALE');
     const start = bytesOfSize(offset);

@@ -89,3 +89,9 @@ export async function dump(
 export async function* batches<T>(all: readonly T[], size = 10): AsyncIterable<readonly T[]> {
   for (let i = 0; i < all.length; i += size) yield all.slice(i, i + size);
 }
+
+/** Access times have no past: an earlier state shows the last one that its inode got. */
+export const withoutAccess = (row: { readonly key: string; readonly value: unknown }): unknown =>
+  row.key.startsWith(FAMILY.inode) && row.value !== undefined
+    ? { ...row, value: { ...(row.value as object), atime: undefined } }
+    : row;

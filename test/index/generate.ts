@@ -140,6 +140,7 @@ export class Workload {
       () => this.#setXattr(),
       () => this.#removeXattr(),
       () => this.#attributes(),
+      () => this.#accesses(),
       () => this.#reap(),
       () => this.#temporary(),
       () => this.#upgrade(),
@@ -488,6 +489,15 @@ export class Workload {
         flags: undefined,
       },
     ];
+  }
+
+  /** Reads that are logged later: some inodes' access times, one of them twice. */
+  #accesses(): Event[] | undefined {
+    const inos = [...this.files.keys(), ...this.directories.keys()];
+    const first = this.#pick(inos);
+    if (first === undefined) return undefined;
+    const read = [first, ...inos.filter(() => this.below(4) === 0)];
+    return read.map((ino) => ({ type: 'AccessTimeChanged', ino, atime: this.#time() }));
   }
 
   /** The end of an orphan, all in one transaction. */

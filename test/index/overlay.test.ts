@@ -128,6 +128,32 @@ test('an inode that changes often in a layer has one key in the seq index, and l
   assert.equal(plain[1], [row(13, undefined), row(14, true)]);
 });
 
+test('an inode whose access time alone changed keeps its keys, in this layer and in the next', () => {
+  const overlay = new Overlay(seq(10));
+  const at = (n: number) => inode({ ino: ino(7), metaSeq: seq(n), dataSeq: seq(n) });
+  const key = inodeKey(ino(7));
+  const apply = (from: number, to: number): void =>
+    overlay.apply({ family: 'inode', key, value: at(to), before: at(from) });
+  apply(4, 4);
+  overlay.freeze(seq(11));
+  apply(4, 12);
+  apply(12, 12);
+  overlay.freeze(seq(13));
+  apply(12, 12);
+  overlay.freeze(seq(14));
+  const rows = overlay.layers.map((layer) =>
+    layer
+      .range('metaSeq', FAMILY.metaSeq, afterPrefix(FAMILY.metaSeq))
+      .map((row) => [row.key, row.value]),
+  );
+  assert.equal(rows[0], []);
+  assert.equal(rows[1], [
+    [metaSeqKey(seq(4), ino(7)), undefined],
+    [metaSeqKey(seq(12), ino(7)), true],
+  ]);
+  assert.equal(rows[2], []);
+});
+
 test('the data_seq index loses a key only when the inode leaves it', () => {
   const overlay = new Overlay(seq(10));
   const at = (n: number, data: number, mode = 0o100644) =>

@@ -245,6 +245,24 @@ const golden: { readonly [T in EventType]: () => void } = {
     const times = { mtime: T2, ctime: T2, crtime: T2 };
     assert.equal(mutationsOf([{ type, ino: FILE, ...none, ...times }]), changed(file, times));
   },
+  AccessTimeChanged() {
+    const event = { type: 'AccessTimeChanged', ino: FILE, atime: T2 } as const;
+    const read = [keys.inodeKey(FILE), { ...file, atime: T2 }];
+    assert.equal(mutationsOf([event], { historyMicros: -1 }), [read], 'no change, no before-image');
+    const links = {
+      type: 'LinksChanged',
+      ino: FILE,
+      nlink: 2,
+      ctime: T2,
+      parent: undefined,
+    } as const;
+    const both = [
+      ...changed(file, { atime: T2, nlink: 2, ctime: T2 }),
+      [keys.historyKey(keys.inodeKey(FILE), NOW), file],
+    ];
+    assert.equal(mutationsOf([event, links], { historyMicros: -1 }), both);
+    assert.equal(mutationsOf([links, event], { historyMicros: -1 }), both);
+  },
   LinksChanged() {
     const event = {
       type: 'LinksChanged',

@@ -208,6 +208,7 @@ export const EVENT_ARBITRARIES: { readonly [T in EventType]: Arbitrary<EventOf<T
     mode: maybe(int),
   }),
   XattrRemoved: record({ type: constant('XattrRemoved'), ino: anIno, name, ctime: time }),
+  AccessTimeChanged: record({ type: constant('AccessTimeChanged'), ino: anIno, atime: time }),
 };
 
 export const anyEvent: Arbitrary<Event> = oneof(...Object.values(EVENT_ARBITRARIES));
@@ -343,6 +344,7 @@ export const ONE_OF_EACH: { readonly [T in EventType]: EventOf<T> } = {
     mode: undefined,
   },
   XattrRemoved: { type: 'XattrRemoved', ino: ino(1024), name: asByteString(''), ctime: AT },
+  AccessTimeChanged: { type: 'AccessTimeChanged', ino: ino(MAX), atime: AT },
 };
 
 /** The n-th transaction of a made-up log: seq n, small, with a name of `nameBytes` bytes. */

@@ -33,6 +33,7 @@ const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
 const O_RDWR = 2;
 const O_TRUNC = 0o1000;
+const O_NOATIME = 0o1000000;
 
 const name = byteStringOf;
 
@@ -114,6 +115,7 @@ export function filesystemSuite(test: Test, make: () => Promise<FilesystemUnderT
   links(on);
   renames(on);
   contents(on);
+  accesses(on);
   attributes(on);
 }
 
@@ -194,6 +196,50 @@ function names(on: On): void {
       kept,
       Array.from({ length: 50 }, (_, i) => `f${i}`),
     );
+  });
+}
+
+function accesses(on: On): void {
+  on('a read shows as access time once, and as nothing else', async (it) => {
+    const { inode, file } = await it.file('f');
+    await done(it.write(file, 'text'));
+    const before = await done(it.fs.getattr(inode.ino));
+    await it.read(file);
+    const read = await it.inode('f');
+    assert.not.equal(read.atime, before.atime);
+    assert.equal({ ...read, atime: 0 }, { ...before, atime: 0 });
+    await it.read(file);
+    assert.equal(
+      (await it.list()).map((e) => e.inode?.atime),
+      [read.atime],
+      'relatime',
+    );
+    await done(it.write(file, 'more'));
+    await it.read(file);
+    assert.not.equal((await it.inode('f')).atime, read.atime, 'it was written since');
+  });
+
+  on('an access of what is not read as a file is noted when it is told', async (it) => {
+    const dir = await it.dir('d');
+    const before = await done(it.fs.getattr(dir));
+    it.fs.accessed(dir);
+    it.fs.accessed(NOBODY);
+    const after = await it.inode('.', dir);
+    assert.not.equal(after.atime, before.atime);
+    assert.equal((await it.inode('..', dir)).atime, (await done(it.fs.getattr(ROOT_INO))).atime);
+  });
+
+  on('reads through O_NOATIME leave nothing, and a time that is set stays', async (it) => {
+    const { inode } = await it.file('f');
+    const quiet = await done(it.fs.open(inode.ino, O_NOATIME, CALLER));
+    await it.read(quiet);
+    assert.equal((await it.inode('f')).atime, inode.atime);
+    const file = await done(it.fs.open(inode.ino, 0, CALLER));
+    await it.read(file);
+    const atime = { sec: 2 ** 33, nsec: 5 };
+    assert.equal((await done(it.fs.setattr(inode.ino, { atime }, CALLER))).atime, atime);
+    await it.read(file);
+    assert.equal((await it.inode('f')).atime, atime);
   });
 }
 

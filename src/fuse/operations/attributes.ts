@@ -79,6 +79,7 @@ function sendTarget(serving: Serving, unique: number, target: ByteString): void 
 export const readlink: Operation = {
   structBytes: 0,
   run(serving, request) {
+    if (serving.noted.files) serving.filesystem.accessed(request.ino);
     answer(serving, request, serving.filesystem.readlink(request.ino), sendTarget);
   },
 };

@@ -10,6 +10,7 @@ import type { Answer, DirectoryEntry, Listing } from '../../engine/api.ts';
 import { ERRNO } from '../../model/errno.ts';
 import { asByteString, FIRST_POSITION, position, type Ino } from '../../model/ids.ts';
 import { direntKind, S_IFDIR } from '../../model/inode.ts';
+import { O_NOATIME } from '../access.ts';
 import type { OpenDirectory } from '../handles.ts';
 import type { Request } from '../kernel/decode.ts';
 import { direntBytes, putDirent, putDirentPlus, putOpen } from '../kernel/encode.ts';
@@ -31,8 +32,15 @@ const FIRST_NAME_BYTES = 24;
 const DOT = asByteString('.');
 const DOT_DOT = asByteString('..');
 
-function sendListing(serving: Serving, unique: number, ino: Ino, listing: Listing): void {
-  const fh = serving.directories.add({ ino, listing, nameBytes: FIRST_NAME_BYTES });
+function sendListing(
+  serving: Serving,
+  unique: number,
+  ino: Ino,
+  listing: Listing,
+  flags: number,
+): void {
+  const isNoted = serving.noted.directories && (flags & O_NOATIME) === 0;
+  const fh = serving.directories.add({ ino, listing, isNoted, nameBytes: FIRST_NAME_BYTES });
   if (sendBody(serving, unique, putOpen(serving.reply.words, BODY, fh, 0))) return;
   serving.directories.remove(fh);
   listing.close();
@@ -42,8 +50,11 @@ export const opendir: Operation = {
   structBytes: OPEN_IN.bytes,
   run(serving, request) {
     const ino = request.ino;
+    const flags = request.u32(OPEN_IN.flags);
     const opened = serving.filesystem.openDirectory(ino);
-    answer(serving, request, opened, (s, unique, listing) => sendListing(s, unique, ino, listing));
+    answer(serving, request, opened, (s, unique, listing) =>
+      sendListing(s, unique, ino, listing, flags),
+    );
   },
 };
 
@@ -135,6 +146,7 @@ function list(serving: Serving, request: Request, plus: boolean): void {
     return sendErrno(serving, request.unique, ERRNO.EINVAL);
   }
   const scan = { directory, from: request.u64(READ_IN.offset), room, plus };
+  if (directory.isNoted) serving.filesystem.accessed(directory.ino);
   if (scan.from > Number.MAX_SAFE_INTEGER) return sendEmpty(serving, request.unique);
   return answer(serving, request, find(serving, scan), (s, unique, found) =>
     sendEntries(s, unique, scan, found),

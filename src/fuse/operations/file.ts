@@ -36,6 +36,7 @@ import {
   sendErrno,
   type Serving,
 } from '../serving.ts';
+import { O_NOATIME } from '../access.ts';
 import type { FuseTransport } from '../transport.ts';
 import type { Operation } from './operation.ts';
 
@@ -58,10 +59,18 @@ function keepsPages(serving: Serving, ino: Ino): boolean {
 }
 
 /** The flags of an OPEN reply. A file open for reading only has nothing to flush at close(2). */
-function openFlags(serving: Serving, ino: Ino, flags: number): number {
-  const noFlush = (flags & O_ACCMODE) === O_RDONLY ? FOPEN_NOFLUSH : 0;
-  return noFlush | (keepsPages(serving, ino) ? FOPEN_KEEP_CACHE : 0);
+function openFlags(serving: Serving, file: OpenFile, flags: number): number {
+  const isReader = (flags & O_ACCMODE) === O_RDONLY;
+  const noFlush = isReader ? FOPEN_NOFLUSH : 0;
+  if (!keepsPages(serving, file.ino)) return noFlush;
+  // Reads of pages that the kernel keeps never come to us: a reader's open stands for them.
+  if (isReader && file.noAccessTime !== true) serving.filesystem.accessed(file.ino);
+  return noFlush | FOPEN_KEEP_CACHE;
 }
+
+/** open(2)'s flags: on a mount that notes no accesses, no open does. */
+const accessFlags = (serving: Serving, flags: number): number =>
+  serving.noted.files ? flags : flags | O_NOATIME;
 
 function closeHandle(serving: Serving, fh: number): void {
   const file = serving.files.remove(fh);
@@ -76,7 +85,7 @@ function undoOpen(serving: Serving, fh: number, ino: Ino): void {
 
 function sendOpen(serving: Serving, unique: number, file: OpenFile, flags: number): void {
   const fh = serving.files.add(file);
-  const replyFlags = openFlags(serving, file.ino, flags);
+  const replyFlags = openFlags(serving, file, flags);
   const bytes = putOpen(serving.reply.words, BODY, fh, replyFlags);
   if (!sendBody(serving, unique, bytes)) undoOpen(serving, fh, file.ino);
 }
@@ -101,7 +110,7 @@ function openInode(
 export const open: Operation = {
   structBytes: OPEN_IN.bytes,
   run(serving, request) {
-    const flags = request.u32(OPEN_IN.flags);
+    const flags = accessFlags(serving, request.u32(OPEN_IN.flags));
     const kernelFlags = request.u32(OPEN_IN.openFlags);
     const opened = openInode(serving, request, request.ino, flags, kernelFlags);
     answer(serving, request, opened, (s, unique, file) => sendOpen(s, unique, file, flags));
@@ -112,7 +121,7 @@ function sendCreated(serving: Serving, unique: number, created: Created, flags: 
   const { inode, file } = created;
   const { words } = serving.reply;
   const fh = serving.files.add(file);
-  const replyFlags = openFlags(serving, inode.ino, flags);
+  const replyFlags = openFlags(serving, file, flags);
   const entryBytes = putEntry(words, BODY, inode, serving.valid);
   const bytes = entryBytes + putOpen(words, BODY + entryBytes, fh, replyFlags);
   if (sendBody(serving, unique, bytes)) return serving.lookups.add(inode.ino);
@@ -142,7 +151,7 @@ export const create: Operation = {
   run(serving, request) {
     const name = request.name(CREATE_IN.bytes);
     if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
-    const flags = request.u32(CREATE_IN.flags);
+    const flags = accessFlags(serving, request.u32(CREATE_IN.flags));
     const mode = request.u32(CREATE_IN.mode);
     const { ino: dir, caller } = request;
     let created: Answer<Created> = serving.filesystem.create(dir, name, mode, flags, caller);

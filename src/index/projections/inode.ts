@@ -2,6 +2,7 @@
 
 import { assert } from '../../model/assert.ts';
 import type {
+  AccessTimeChanged,
   AttributesChanged,
   ContentsChanged,
   DirectoryChanged,
@@ -63,6 +64,11 @@ export function attributesChanged(work: Working, event: AttributesChanged): void
   inode.crtime = event.crtime ?? inode.crtime;
   inode.projectId = event.projectId ?? inode.projectId;
   inode.flags = event.flags ?? inode.flags;
+}
+
+/** The one event that leaves metaSeq alone, and so keeps no before-image. */
+export function accessTimeChanged(work: Working, event: AccessTimeChanged): void {
+  work.touchInode(event.ino).atime = event.atime;
 }
 
 export function linksChanged(work: Working, event: LinksChanged): void {

@@ -89,12 +89,18 @@ export class Working {
 
   /** The inode, which must exist, to be changed in place: metaSeq is this transaction's seq now. */
   changeInode(ino: Ino): Draft<Inode> {
+    const now = this.touchInode(ino);
+    now.metaSeq = this.seq;
+    return now;
+  }
+
+  /** The inode, which must exist, to be changed in place without counting as changed. */
+  touchInode(ino: Ino): Draft<Inode> {
     const edit = this.#inodes.get(ino);
     if (edit?.now !== undefined) return edit.now;
     const before = edit === undefined ? this.before.inode(ino) : undefined;
     if (before === undefined) throw new AssertionError(this.#missing(ino));
     const now = draftInode(before);
-    now.metaSeq = this.seq;
     this.#inodes.set(ino, { before, now });
     return now;
   }
@@ -169,7 +175,9 @@ export class Working {
     if (before === undefined && now === undefined) return;
     const key = inodeKey(ino);
     mutations.push({ family: 'inode', key, value: now, before });
-    if (before !== undefined && keepsHistory) mutations.push(this.#image(key, before));
+    if (before !== undefined && keepsHistory && before.metaSeq !== now?.metaSeq) {
+      mutations.push(this.#image(key, before));
+    }
     this.#finishTruncating(mutations, ino, before?.truncateMark, now?.truncateMark);
   }
 

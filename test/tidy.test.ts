@@ -100,7 +100,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   'abstract-level': /^src\/index\/store\.ts$/,
   koffi: /^src\/io\/libc[\w-]*\.ts$/,
   rxjs: /^src\/(?:streams|locks|control)\//,
-  'fuse-native': /^src\/fuse\/fuse-native\//,
+  'fuse-native': /^src\/fuse\/native\//,
   pino: /^src\/control\/journal\.ts$/,
   commander: /^tools\/(?:main\.ts$|console\/|commands\/)/,
   'cli-progress': /^tools\/console\/progress\.ts$/,

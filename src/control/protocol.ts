@@ -8,16 +8,23 @@
 
 export const SOCKET_NAME = 'control.sock';
 
+/** How a mount speaks with the kernel; the first is the default. */
+export const TRANSPORTS = ['kernel', 'fuse-native'] as const;
+export type TransportName = (typeof TRANSPORTS)[number];
+
 /** Unix mount options ('ro', 'noatime' ...) are passed to the kernel as they stand. */
 export interface MountRequest {
   /** Absolute, without symlinks. Bytes that are not valid UTF-8 cannot be named here. */
   readonly mountPoint: string;
   readonly options: readonly string[];
+  /** 'kernel' unless said. */
+  readonly transport?: TransportName | undefined;
 }
 
 export interface MountStatus {
   readonly mountPoint: string;
   readonly options: readonly string[];
+  readonly transport: TransportName;
 }
 
 export interface DaemonStatus {

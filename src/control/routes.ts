@@ -4,8 +4,8 @@
  */
 
 import type { PeerCredentials } from '../io/libc.ts';
-import type { DaemonStatus, MountRequest, OnProgress } from './protocol.ts';
-import { ControlError } from './protocol.ts';
+import type { DaemonStatus, MountRequest, OnProgress, TransportName } from './protocol.ts';
+import { ControlError, TRANSPORTS } from './protocol.ts';
 
 /** What the daemon offers to the control plane. All promises reject with an error with a `code`. */
 export interface ControlledDaemon {
@@ -64,6 +64,13 @@ function optionsOf(body: unknown): string[] {
   return value as string[];
 }
 
+function transportOf(body: unknown): TransportName {
+  const value = field(body, 'transport') ?? TRANSPORTS[0];
+  const transport = TRANSPORTS.find((name) => name === value);
+  if (transport === undefined) throw invalid(`transport must be ${TRANSPORTS.join(' or ')}`);
+  return transport;
+}
+
 /** A log position: a whole number from 1 on. */
 function positionOf(value: unknown, name: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
@@ -96,7 +103,9 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/mounts',
     access: 'owner',
     run: async (daemon, { body }) => {
-      await daemon.addMount({ mountPoint: mountPointOf(body), options: optionsOf(body) });
+      const mountPoint = mountPointOf(body);
+      const options = optionsOf(body);
+      await daemon.addMount({ mountPoint, options, transport: transportOf(body) });
       return {};
     },
   },

@@ -65,10 +65,10 @@ export interface Session {
   stats(): Record<string, number>;
 }
 
-/** Longest wait for the kernel's INIT after mount(8) has returned. */
-const INIT_MS = 10_000;
+/** Longest wait for the kernel's INIT after the mount. */
+export const INIT_MS = 10_000;
 /** Longest wait, after umount(8), for the connection to end: another namespace may hold it. */
-const LAST_USER_MS = 2000;
+export const LAST_USER_MS = 2000;
 
 /** A mount whose INIT is still to come: usable once `ready` has resolved. */
 class KernelSession implements Session {
@@ -146,18 +146,31 @@ class KernelSession implements Session {
 }
 
 /**
- * Mounts `filesystem` and serves it. Resolves when the mount is usable. Throws `MountError`: EBUSY
- * where a living mount of ours is at that place, EPERM without root, or what mount(8) said.
+ * The mount point, resolved, once no mount of ours is there: a dead one is taken away. Throws
+ * `MountError` EBUSY where a living one is.
  */
-export async function startSession(options: SessionOptions): Promise<Session> {
-  const { fsType = 'ledgerfs', readOnly = false } = options;
-  const mountPoint = await resolveMountPoint(options.mountPoint);
+export async function freeMountPoint(
+  path: string,
+  fsType: string,
+  log: LogFunction,
+): Promise<string> {
+  const mountPoint = await resolveMountPoint(path);
   if (await cleanStaleMount(mountPoint, fsType)) {
-    options.log('warn', 'took away the dead mount of a crashed daemon', { mountPoint });
+    log('warn', 'took away the dead mount of a crashed daemon', { mountPoint });
   }
   if (ownMountAt(mountPoint, fsType) !== undefined) {
     throw new MountError('EBUSY', `${mountPoint} is mounted already`);
   }
+  return mountPoint;
+}
+
+/**
+ * Mounts `filesystem` through the kernel transport and serves it. Resolves when the mount is usable. Throws `MountError`: EBUSY
+ * where a living mount of ours is at that place, EPERM without root, or what mount(8) said.
+ */
+export async function startSession(options: SessionOptions): Promise<Session> {
+  const { fsType = 'ledgerfs', readOnly = false } = options;
+  const mountPoint = await freeMountPoint(options.mountPoint, fsType, options.log);
   const watcher = options.watcher ?? (await chooseWatcher());
   const fd = openDevice();
   const { source, mountOptions = [] } = options;

@@ -2,9 +2,10 @@
  * The interface of a transport: FUSE messages in, replies and notifications out.
  *
  * What crosses it are messages of the FUSE protocol (`kernel/layout.ts`). The kernel transport
- * (`kernel/channel.ts`) moves them through a /dev/fuse descriptor; a path-based one makes them from
- * its callbacks; tests make them by hand. Everything above it - operations, lookup counts, handles,
- * pending requests - is the same for all.
+ * (`kernel/channel.ts`) moves them through a /dev/fuse descriptor; tests make them by hand.
+ * Everything above - operations, lookup counts, handles, pending requests - is the same for both.
+ * The fuse-native transport (`native/`) has paths and callbacks in the place of messages. What it
+ * shares with this one are both ends: the filesystem, and the `Session` that the daemon sees.
  */
 
 /** Request memory: the same bytes seen twice. Words are little-endian 32-bit, byte offset / 4. */

@@ -160,6 +160,15 @@ export function duplicate(fd: number): number {
   return checkedCall('fcntl', cFcntl(fd, F_DUPFD_CLOEXEC, 0) as number);
 }
 
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
+/** No program that this process starts inherits the descriptor. */
+export function setCloseOnExec(fd: number): void {
+  assertDescriptor(fd);
+  checkedCall('fcntl', cFcntl(fd, F_SETFD, FD_CLOEXEC) as number);
+}
+
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
@@ -263,8 +272,24 @@ const livePolls = new Set<koffiNode.PollHandle>();
  * watchers of `watcher.ts` see to that. Keeps the process alive until closed.
  */
 export function pollDescriptor(fd: number, whenReadable: () => void): DescriptorPoll {
+  return startPoll(fd, { readable: true, disconnect: true }, whenReadable);
+}
+
+/**
+ * Calls `whenGone` when `fd` is hung up or in error, and never because it is readable; otherwise as
+ * `pollDescriptor`. The descriptor becomes non-blocking, and so do all that share its open file.
+ */
+export function pollHangUp(fd: number, whenGone: () => void): DescriptorPoll {
+  return startPoll(fd, { readable: false, disconnect: true }, whenGone);
+}
+
+function startPoll(
+  fd: number,
+  events: { readonly readable: boolean; readonly disconnect: boolean },
+  callback: () => void,
+): DescriptorPoll {
   assertDescriptor(fd);
-  const poll = koffi.node.poll(fd, { readable: true, disconnect: true }, whenReadable);
+  const poll = koffi.node.poll(fd, events, callback);
   livePolls.add(poll);
   return {
     close() {

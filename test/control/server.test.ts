@@ -8,7 +8,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ControlClient } from '../../src/control/client.ts';
 import { connect } from '../../src/control/client.ts';
-import type { DaemonStatus, MountRequest } from '../../src/control/protocol.ts';
+import type { DaemonStatus, MountRequest, MountStatus } from '../../src/control/protocol.ts';
 import { ControlError } from '../../src/control/protocol.ts';
 import type { ControlledDaemon } from '../../src/control/routes.ts';
 import { checkAccess, ROUTES } from '../../src/control/routes.ts';
@@ -26,7 +26,7 @@ interface Context {
 /** Records what it is asked to do. */
 class FakeDaemon implements ControlledDaemon {
   readonly ownerUid = 0;
-  readonly mounted: MountRequest[] = [];
+  readonly mounted: MountStatus[] = [];
   readonly calls: string[] = [];
   refusal: ControlError | undefined;
 
@@ -49,7 +49,8 @@ class FakeDaemon implements ControlledDaemon {
   }
   addMount(request: MountRequest): Promise<void> {
     if (this.refusal !== undefined) return Promise.reject(this.refusal);
-    this.mounted.push(request);
+    const { mountPoint, options, transport = 'kernel' } = request;
+    this.mounted.push({ mountPoint, options, transport });
     return Promise.resolve();
   }
   removeMount(mountPoint: string, lazy: boolean): Promise<void> {
@@ -130,7 +131,7 @@ test('sync commits, and tells what is durable', async ({ client, daemon }) => {
 
 test('mounts are added and removed', async ({ client, daemon }) => {
   await client.addMount({ mountPoint: '/mnt/ä', options: ['ro'] });
-  assert.equal(daemon.mounted, [{ mountPoint: '/mnt/ä', options: ['ro'] }]);
+  assert.equal(daemon.mounted, [{ mountPoint: '/mnt/ä', options: ['ro'], transport: 'kernel' }]);
   await client.removeMount('/mnt/ä', true);
   assert.equal(daemon.calls, ['remove /mnt/ä true']);
 });

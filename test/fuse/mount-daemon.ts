@@ -4,18 +4,21 @@
  */
 
 import { createInterface } from 'node:readline';
+import { startNativeSession } from '../../src/fuse/native/session.ts';
 import { startSession } from '../../src/fuse/session.ts';
 import { pipeWatcher } from '../../src/io/watcher.ts';
-import { asByteString, ROOT_INO, type Ino } from '../../src/model/ids.ts';
+import { asByteString, byteString, bytesOf, ROOT_INO, type Ino } from '../../src/model/ids.ts';
+import { S_IFREG } from '../../src/model/inode.ts';
 import { isRefusal } from '../../src/model/errno.ts';
 import { sizeOf } from '../../src/model/size.ts';
 import { MemoryFilesystem } from './memory-filesystem.ts';
 
 const [mountPoint = '', settings = '{}'] = process.argv.slice(2);
-const { lazy, slowReadMs, pipe, ...options } = JSON.parse(settings) as {
+const { lazy, slowReadMs, pipe, native, ...options } = JSON.parse(settings) as {
   lazy?: boolean;
   slowReadMs?: number;
   pipe?: boolean;
+  native?: boolean;
 };
 const filesystem = new MemoryFilesystem();
 filesystem.isLazy = lazy === true;
@@ -23,7 +26,8 @@ if (slowReadMs !== undefined) filesystem.slowReadMs = slowReadMs < 0 ? Infinity 
 
 const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
 
-const session = await startSession({
+const start = native === true ? startNativeSession : startSession;
+const session = await start({
   filesystem,
   mountPoint,
   source: 'memory',
@@ -63,6 +67,17 @@ const COMMANDS: Record<string, (argument: string) => unknown> = {
     void filesystem.write(file, sizeOf(0), payload, false, { uid: 0, gid: 0, pid: 0 });
     return true;
   },
+  /** Makes an empty file of a name given in hex, behind the kernel's back. */
+  make: (hex) => {
+    const name = byteString(Buffer.from(hex, 'hex'));
+    void filesystem.mknod(ROOT_INO, name, S_IFREG | 0o644, 0, { uid: 0, gid: 0, pid: 0 });
+    return true;
+  },
+  /** The names of the root, in hex. */
+  names: () =>
+    [...(filesystem.nodes.get(ROOT_INO)?.children.keys() ?? [])].map((name) =>
+      bytesOf(name).toString('hex'),
+    ),
   /** Removes a name behind the kernel's back. */
   remove: (name) => {
     void filesystem.unlink(ROOT_INO, asByteString(name), { uid: 0, gid: 0, pid: 0 });

@@ -41,6 +41,8 @@ export interface MountSettings {
   readonly slowReadMs?: number;
   /** The fallback watches the descriptor. */
   readonly pipe?: boolean;
+  /** Through fuse-native and libfuse 2. */
+  readonly native?: boolean;
 }
 
 /** Runs a program; resolves to its output, rejects with its stderr on failure or after a minute. */

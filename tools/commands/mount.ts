@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { connect } from '../../src/control/client.ts';
-import type { OnProgress } from '../../src/control/protocol.ts';
+import { TRANSPORTS } from '../../src/control/protocol.ts';
+import type { OnProgress, TransportName } from '../../src/control/protocol.ts';
 import { CommandFailure } from '../console/failure.ts';
 import { withProgress } from '../console/progress.ts';
 import { launchDaemon } from '../daemon/launch.ts';
@@ -20,6 +21,7 @@ interface Options {
   readonly foreground?: boolean;
   readonly options: readonly string[];
   readonly debug?: boolean;
+  readonly transport: TransportName;
 }
 
 /** How long a mount waits for a daemon of the same volume that is ending. */
@@ -30,11 +32,11 @@ const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoExc
 
 /** One attempt; false if a daemon that is ending stands in the way. */
 async function attempt(order: LaunchOrder, onProgress: OnProgress): Promise<boolean> {
-  const { volume, mountPoint, mountOptions } = order;
+  const { volume, mountPoint, mountOptions, transport } = order;
   try {
     const client = await connect(volume);
     if (client === undefined) await launchDaemon(order, onProgress);
-    else await client.addMount({ mountPoint, options: mountOptions.kernel });
+    else await client.addMount({ mountPoint, options: mountOptions.kernel, transport });
     return true;
   } catch (cause) {
     if (codeOf(cause) === 'ESHUTDOWN' || codeOf(cause) === 'ECONNRESET') return false;
@@ -70,8 +72,9 @@ async function mount(path: string, point: string, options: Options): Promise<voi
   const mountOptions = parseMountOptions(options.options);
   const volume = await volumeDirectory(path);
   const mountPoint = await mountPointPath(point);
-  await prepareMount({ volume, mountPoint });
-  const order = { volume, mountPoint, mountOptions, verbose: options.debug === true };
+  const { transport } = options;
+  await prepareMount({ volume, mountPoint, transport });
+  const order = { volume, mountPoint, mountOptions, transport, verbose: options.debug === true };
   const start = options.foreground === true ? inForeground : inBackground;
   await withProgress((onProgress) => start(order, onProgress));
 }
@@ -90,8 +93,8 @@ export function define(command: Command): void {
     )
     .addOption(
       new Option('--transport <NAME>', 'how the kernel is spoken to')
-        .choices(['kernel'])
-        .default('kernel'),
+        .choices(TRANSPORTS)
+        .default(TRANSPORTS[0]),
     )
     .addHelpText('after', '\nExample:\n  ledgerfs mount /srv/archive /mnt -o noatime,commit=5\n')
     .action(mount);

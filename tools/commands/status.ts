@@ -26,7 +26,8 @@ async function statusOf(directory: string): Promise<DaemonStatus> {
 function show(status: DaemonStatus): void {
   const { log, index, space, failure } = status;
   const points = status.mounts.map(
-    ({ mountPoint, options }) => `${printable(mountPoint)} (${options.join(',')})`,
+    ({ mountPoint, options, transport }) =>
+      `${printable(mountPoint)} (${[`transport=${transport}`, ...options].join(',')})`,
   );
   const free = formatSize(space.freeBlocks * BLOCK_BYTES);
   printFields([

@@ -1,6 +1,6 @@
 /** What the daemon tells the `mount` that started it, over Node's IPC pipe. */
 
-import type { Failure, Progress } from '../../src/control/protocol.ts';
+import type { Failure, Progress, TransportName } from '../../src/control/protocol.ts';
 import type { MountOptions } from './options.ts';
 
 /** How the daemon is to be started: its only argument, as JSON. */
@@ -8,6 +8,7 @@ export interface LaunchOrder {
   readonly volume: string;
   readonly mountPoint: string;
   readonly mountOptions: MountOptions;
+  readonly transport: TransportName;
   readonly verbose: boolean;
 }
 

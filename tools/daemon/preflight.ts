@@ -4,6 +4,7 @@
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import type { TransportName } from '../../src/control/protocol.ts';
 import { readDescription } from '../../src/engine/volume-files.ts';
 import { isDeadMount } from '../../src/fuse/kernel/mount.ts';
 import { nodeDisk } from '../../src/io/node-disk.ts';
@@ -18,6 +19,8 @@ export interface MountPlace {
   /** Both absolute, without symlinks. */
   readonly volume: string;
   readonly mountPoint: string;
+  /** 'kernel' unless said. */
+  readonly transport?: TransportName | undefined;
 }
 
 /** Throws unless this is a volume, the device is there and the mount point is a free directory. */
@@ -25,6 +28,13 @@ export async function prepareMount(place: MountPlace): Promise<void> {
   await readDescription(nodeDisk, place.volume);
   await checkDevice();
   await checkMountPoint(place);
+  if (place.transport === 'fuse-native') await checkLibfuse();
+}
+
+/** Throws where the package or libfuse 2 is not there: before a daemon is started for nothing. */
+async function checkLibfuse(): Promise<void> {
+  const { loadNativeMounter } = await import('../../src/fuse/native/package.ts');
+  await loadNativeMounter();
 }
 
 async function checkDevice(): Promise<void> {

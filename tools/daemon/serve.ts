@@ -11,7 +11,7 @@ import { statSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { openJournal } from '../../src/control/journal.ts';
 import type { Journal } from '../../src/control/journal.ts';
-import type { MountRequest, OnProgress } from '../../src/control/protocol.ts';
+import type { MountRequest, OnProgress, TransportName } from '../../src/control/protocol.ts';
 import type { ControlServer } from '../../src/control/server.ts';
 import { startServer } from '../../src/control/server.ts';
 import type { Volume } from '../../src/engine/volume.ts';
@@ -28,6 +28,8 @@ export interface ServeOptions {
   readonly volume: string;
   readonly mountPoint: string;
   readonly mountOptions: MountOptions;
+  /** 'kernel' unless said. */
+  readonly transport?: TransportName | undefined;
   readonly verbose: boolean;
   /** Told who uses a mount that is taken away all the same at the end. */
   readonly onBusy?: ((message: string) => void) | undefined;
@@ -91,7 +93,8 @@ export async function serve(
       openJournal(`${options.volume}/daemon.log`, options.verbose ? 'debug' : 'info'),
     );
     server = await startServer(options.volume, service, log);
-    await service.addMount({ mountPoint: options.mountPoint, options: mountOptions.kernel });
+    const { mountPoint, transport } = options;
+    await service.addMount({ mountPoint, options: mountOptions.kernel, transport });
   } catch (cause) {
     await service.stop().catch(() => undefined);
     await server?.close();
@@ -123,16 +126,23 @@ function serviceOf(volume: Volume, log: LogFunction, onBusy: ServeOptions['onBus
   });
 }
 
+/** libfuse 2 and its package are loaded by those mounts only that ask for them. */
+async function startOf(transport: TransportName | undefined): Promise<typeof startSession> {
+  if (transport !== 'fuse-native') return startSession;
+  return (await import('../../src/fuse/native/session.ts')).startNativeSession;
+}
+
 async function startMount(
   volume: Volume,
-  { mountPoint, options }: MountRequest,
+  { mountPoint, options, transport }: MountRequest,
   log: LogFunction,
 ): Promise<MountSession> {
   let end: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => {
     end = resolve;
   });
-  const session = await startSession({
+  const start = await startOf(transport);
+  const session = await start({
     filesystem: volume.filesystem,
     mountPoint,
     source: volume.dir,

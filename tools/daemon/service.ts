@@ -16,7 +16,7 @@ import type {
   MountStatus,
   OnProgress,
 } from '../../src/control/protocol.ts';
-import { ControlError } from '../../src/control/protocol.ts';
+import { ControlError, TRANSPORTS } from '../../src/control/protocol.ts';
 import type { LogFunction } from '../../src/io/logger.ts';
 import { seq, type Seq } from '../../src/model/ids.ts';
 import { usersOf } from './users.ts';
@@ -83,9 +83,10 @@ export class Service implements ControlledDaemon {
     const { volume, version } = this.#options;
     const { fsid, dir } = volume;
     const figures = await volume.status();
-    const mounts = [...this.#mounts.values()].map(({ mountPoint, options }) => ({
+    const mounts = [...this.#mounts.values()].map(({ mountPoint, options, transport }) => ({
       mountPoint,
       options,
+      transport,
     }));
     return { ...figures, fsid, pid: process.pid, version, volume: dir, mounts };
   }
@@ -95,7 +96,7 @@ export class Service implements ControlledDaemon {
   }
 
   async addMount(request: MountRequest): Promise<void> {
-    const { mountPoint, options } = request;
+    const { mountPoint, options, transport = TRANSPORTS[0] } = request;
     if (this.#stopping !== undefined) throw new ControlError('the daemon is ending', 'ESHUTDOWN');
     if (this.#mounts.has(mountPoint) || this.#starting.has(mountPoint)) {
       throw new ControlError(`${mountPoint}: already mounted`, 'EBUSY');
@@ -103,8 +104,8 @@ export class Service implements ControlledDaemon {
     this.#starting.add(mountPoint);
     try {
       const session = await this.#options.startSession(request);
-      this.#mounts.set(mountPoint, { mountPoint, options, session });
-      this.#options.log('info', `mounted at ${mountPoint}`, { options });
+      this.#mounts.set(mountPoint, { mountPoint, options, transport, session });
+      this.#options.log('info', `mounted at ${mountPoint}`, { options, transport });
       // That closing the volume failed is said by `stop` to the journal and through `ended`.
       session.ended.then(() => this.#mountEnded(mountPoint, session)).catch(() => undefined);
     } finally {

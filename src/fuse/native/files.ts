@@ -11,6 +11,7 @@ import type { Answer, OpenFile } from '../../engine/api.ts';
 import { refuse } from '../../model/errno.ts';
 import type { ByteString, Ino } from '../../model/ids.ts';
 import { sizeOf } from '../../model/size.ts';
+import { O_NOATIME } from '../access.ts';
 import { chain } from '../serving.ts';
 import { nameShownAs, plainBytes, showName } from './names.ts';
 import { inodeAt } from './paths.ts';
@@ -35,7 +36,7 @@ function copyInto(into: Buffer, chunks: readonly Uint8Array[]): number {
 const nothingToGiveBack = (): (() => void) => () => undefined;
 
 export function fileOperations(service: NativeService): FileOperations {
-  const { filesystem, caller, files } = service;
+  const { filesystem, caller, files, noted } = service;
   const withFile = <T>(fh: number, use: (file: OpenFile) => Answer<T>): Answer<T> => {
     const file = files.get(fh);
     return file === undefined ? refuse('EBADF') : use(file);
@@ -44,7 +45,12 @@ export function fileOperations(service: NativeService): FileOperations {
     open: (path, flags, done) =>
       service.answer(
         { operation: 'OPEN', path, done },
-        () => chain(inodeAt(filesystem, path), ({ ino }) => filesystem.open(ino, flags, caller)),
+        () => {
+          const wanted = noted.files ? flags : flags | O_NOATIME;
+          return chain(inodeAt(filesystem, path), ({ ino }) =>
+            filesystem.open(ino, wanted, caller),
+          );
+        },
         (file) => service.giveFile(file, done),
       ),
     read: (path, fh, into, length, at, done) =>

@@ -21,6 +21,8 @@ const FLAGS = new Set(
     ' ',
   ),
 );
+/** What the daemon does itself (`access.ts`), and libfuse 2 has no word for. */
+const OURS = new Set(['relatime', 'strictatime', 'diratime', 'nodiratime']);
 /** The package cuts off, without a word, what is longer. */
 const TEXT_BYTES = 1023;
 
@@ -37,7 +39,7 @@ const seconds = (ms: number): string => String(ms / 1000);
  */
 export function nativeMountOptions(request: NativeMountRequest): string {
   const asked = request.options.flatMap((option) => option.split(',')).filter((o) => o !== '');
-  const foreign = asked.find((option) => !FLAGS.has(option));
+  const foreign = asked.find((option) => !FLAGS.has(option) && !OURS.has(option));
   if (foreign !== undefined) {
     throw new MountError('EINVAL', `-o ${foreign}: not offered by the fuse-native transport`);
   }
@@ -52,7 +54,7 @@ export function nativeMountOptions(request: NativeMountRequest): string {
     `entry_timeout=${seconds(request.entryTimeoutMs)}`,
     `attr_timeout=${seconds(request.attrTimeoutMs)}`,
     ...(request.readOnly ? ['ro'] : []),
-    ...asked,
+    ...asked.filter((option) => FLAGS.has(option)),
   ];
   const text = `-o${[...new Set(all)].join(',')}`;
   for (const passed of [text, request.mountPoint]) {

@@ -11,12 +11,14 @@
 import type { Answer, Caller, FilesystemApi, OpenFile } from '../../engine/api.ts';
 import type { LogFunction } from '../../io/logger.ts';
 import { ERRNO, isRefusal, type Refusal } from '../../model/errno.ts';
+import type { NotedAccesses } from '../access.ts';
 import { Handles } from '../handles.ts';
 
 export interface NativeServiceOptions {
   readonly filesystem: FilesystemApi;
   /** Who owns what is made: libfuse does not tell us who asks. */
   readonly caller: Caller;
+  readonly noted: NotedAccesses;
   readonly log: LogFunction;
 }
 
@@ -30,14 +32,16 @@ export interface NativeRequest {
 export class NativeService {
   readonly filesystem: FilesystemApi;
   readonly caller: Caller;
+  readonly noted: NotedAccesses;
   readonly files = new Handles<OpenFile>();
   readonly #log: LogFunction;
   readonly #counts = new Map<string, number>();
   #isOver = false;
 
-  constructor({ filesystem, caller, log }: NativeServiceOptions) {
+  constructor({ filesystem, caller, noted, log }: NativeServiceOptions) {
     this.filesystem = filesystem;
     this.caller = caller;
+    this.noted = noted;
     this.#log = log;
   }
 

@@ -11,6 +11,7 @@
  * all their requests are answered on this one.
  */
 
+import { notedAccesses } from '../access.ts';
 import type { Notifier } from '../notifier.ts';
 import { MountError, unmountAt } from '../kernel/mount.ts';
 import {
@@ -144,7 +145,12 @@ export async function startNativeSession(options: SessionOptions): Promise<Sessi
     attrTimeoutMs: options.attrTimeoutMs ?? 0,
   });
   const caller = { uid: process.getuid(), gid: process.getgid?.() ?? 0, pid: 0 };
-  const service = new NativeService({ filesystem, caller, log });
+  const service = new NativeService({
+    filesystem,
+    caller,
+    noted: notedAccesses(options.mountOptions ?? [], options.readOnly === true),
+    log,
+  });
   const operations = {
     ...treeOperations(service),
     ...fileOperations(service),

@@ -77,7 +77,7 @@ function attributes(
   TreeOperations,
   'getattr' | 'statfs' | 'readlink' | 'truncate' | 'utimens' | 'chown' | 'chmod'
 > {
-  const { filesystem, caller } = service;
+  const { filesystem, caller, noted } = service;
   const set = (path: string, wanted: SetAttributes): Answer<Inode> =>
     chain(inodeAt(filesystem, path), ({ ino }) => filesystem.setattr(ino, wanted, caller));
   return {
@@ -97,9 +97,10 @@ function attributes(
       service.answer(
         { operation: 'READLINK', path, done },
         () =>
-          chain(inodeAt(filesystem, path), ({ ino }) =>
-            chain(filesystem.readlink(ino), (target) => plainText(target) ?? refuse('EILSEQ')),
-          ),
+          chain(inodeAt(filesystem, path), ({ ino }) => {
+            if (noted.files) filesystem.accessed(ino);
+            return chain(filesystem.readlink(ino), (to) => plainText(to) ?? refuse('EILSEQ'));
+          }),
         (target) => done(0, target),
       ),
     truncate: (path, size, done) =>
@@ -168,15 +169,16 @@ function making(
 function namesAndListings(
   service: NativeService,
 ): Pick<TreeOperations, 'readdir' | 'fsyncdir' | 'unlink' | 'rmdir' | 'rename'> {
-  const { filesystem, caller } = service;
+  const { filesystem, caller, noted } = service;
   return {
     readdir: (path, done) =>
       service.answer(
         { operation: 'READDIR', path, done },
         () =>
-          chain(inodeAt(filesystem, path), ({ ino, parent }) =>
-            chain(entriesFrom(service, ino), (entries) => ({ ino, parent, entries })),
-          ),
+          chain(inodeAt(filesystem, path), ({ ino, parent }) => {
+            if (noted.directories) filesystem.accessed(ino);
+            return chain(entriesFrom(service, ino), (entries) => ({ ino, parent, entries }));
+          }),
         ({ ino, parent, entries }) =>
           done(
             0,

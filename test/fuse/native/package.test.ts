@@ -142,6 +142,7 @@ test('options are libfuse 2 options; others are refused before anything is mount
   );
   assert.match(codeOf({ readOnly: true, options: ['noatime,nodev'] }), /,ro,noatime,nodev$/);
   assert.match(codeOf({ source: '/a,b\\c' }), 'fsname=/a\\,b\\\\c,');
+  assert.is(codeOf({ options: ['relatime,nodiratime'] }), codeOf({}), 'what the daemon does');
   assert.is(codeOf({ options: ['max_read=4096'] }), 'EINVAL');
   assert.is(codeOf({ options: ['hard_remove'] }), 'EINVAL');
   assert.is(codeOf({ source: `/${'s'.repeat(1000)}` }), 'ENAMETOOLONG');

@@ -18,11 +18,11 @@ interface Scene {
   readonly complaints: string[];
 }
 
-function scene(): Scene {
+function scene(noted = { files: true, directories: true }): Scene {
   const filesystem = new MemoryFilesystem();
   const complaints: string[] = [];
   const log = (_: string, message: string): void => void complaints.push(message);
-  const service = new NativeService({ filesystem, caller: CALLER, log });
+  const service = new NativeService({ filesystem, caller: CALLER, noted, log });
   const operations = {
     ...treeOperations(service),
     ...fileOperations(service),
@@ -121,6 +121,18 @@ test('when the mount is gone, files are closed and requests get ENOTCONN', async
   assert.is((await late)[0], -107);
   assert.is(opens(), 0, 'the open that came too late is closed too');
   assert.is(await codeOf((done) => o.getattr('/f', done)), -107);
+});
+
+test('accesses are noted where the mount notes them', async () => {
+  for (const isNoted of [true, false]) {
+    const { filesystem, operations: o } = scene({ files: isNoted, directories: isNoted });
+    const noted: number[] = [];
+    filesystem.accessed = (ino) => void noted.push(ino);
+    assert.is(await codeOf((done) => o.symlink('to', '/s', done)), 0);
+    assert.is(await codeOf((done) => o.readlink('/s', done)), 0);
+    assert.is(await codeOf((done) => o.readdir('/', done)), 0);
+    assert.is(noted.length, isNoted ? 2 : 0);
+  }
 });
 
 test('a listing holds all names once, with "." and ".."', async () => {

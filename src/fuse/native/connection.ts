@@ -10,7 +10,7 @@
 
 import { closeSync, constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { ioctl, pollHangUp, setCloseOnExec } from '../../io/libc.ts';
-import { MountError, openDevice } from '../kernel/mount.ts';
+import { openDevice } from '../kernel/mount.ts';
 
 const DEVICE = '/dev/fuse';
 const DESCRIPTORS = '/proc/self/fd';
@@ -34,15 +34,12 @@ function isUnclaimed(fd: string): boolean {
 }
 
 /**
- * The descriptor that libfuse has just opened, which is marked as found: no program that this
- * process starts inherits it, so that none keeps the mount waiting after a crash.
+ * The descriptors that libfuse has opened since the last call. They are marked as found: no program
+ * that this process starts inherits them, so that none keeps a mount waiting after a crash.
  */
-export function claimDescriptor(): number {
-  const [found, ...more] = readdirSync(DESCRIPTORS).filter(isUnclaimed).map(Number);
-  if (found === undefined || more.length > 0) {
-    throw new MountError('EIO', `${DEVICE}: libfuse's descriptor was not found`);
-  }
-  setCloseOnExec(found);
+export function claimDescriptors(): number[] {
+  const found = readdirSync(DESCRIPTORS).filter(isUnclaimed).map(Number);
+  for (const fd of found) setCloseOnExec(fd);
   return found;
 }
 

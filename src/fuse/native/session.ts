@@ -22,7 +22,7 @@ import {
   type SessionOptions,
 } from '../session.ts';
 import { deferred, within } from '../waiting.ts';
-import { claimDescriptor, watchConnection } from './connection.ts';
+import { claimDescriptors, watchConnection } from './connection.ts';
 import { fileOperations, xattrOperations } from './files.ts';
 import { nativeMountOptions } from './options.ts';
 import { loadNativeMounter, type NativeMount } from './package.ts';
@@ -102,12 +102,14 @@ class NativeSession implements Session {
       this.#options.log('debug', 'the addon was not closed', { error: String(error) });
     });
     this.#ended.resolve();
-    if (!this.#isLeaving) this.#options.onUnmounted('unmounted');
+    if (!this.#isLeaving) this.#options.onUnmounted('the connection ended');
   }
 }
 
 /** Mounts, and finds the descriptor that libfuse serves the mount through. */
 async function mountInTurn(mount: NativeMount, mountPoint: string): Promise<number> {
+  // A mount that failed may have left one behind.
+  claimDescriptors();
   try {
     const failed = await within(
       INIT_MS,
@@ -118,7 +120,9 @@ async function mountInTurn(mount: NativeMount, mountPoint: string): Promise<numb
       new MountError('ENOTCONN', 'the kernel sent no INIT'),
     );
     if (failed !== undefined) throw failed;
-    return claimDescriptor();
+    const [fd, ...more] = claimDescriptors();
+    if (fd !== undefined && more.length === 0) return fd;
+    throw new MountError('EIO', "libfuse's descriptor of the device was not found");
   } catch (error) {
     await unmountAt(mountPoint, true).catch(() => undefined);
     throw error;

@@ -1,7 +1,13 @@
 /** Operations on names and attributes. Symlinks are never followed here: the kernel does that. */
 
 import type { Operations } from 'fuse-native';
-import type { Answer, DirectoryEntry, SetAttributes } from '../../engine/api.ts';
+import type {
+  Answer,
+  DirectoryEntry,
+  FilesystemApi,
+  Listing,
+  SetAttributes,
+} from '../../engine/api.ts';
 import { isRefusal, refuse } from '../../model/errno.ts';
 import { FIRST_POSITION, position, type Ino, type Position } from '../../model/ids.ts';
 import { S_IFDIR, S_IFMT, S_ISGID, S_ISUID, type Inode } from '../../model/inode.ts';
@@ -38,33 +44,35 @@ const NO_ID = 2 ** 32 - 1;
 const LIST_ENTRIES = 1000;
 const DIRENT_KIND_SHIFT = 2 ** 12;
 
+/** Reads on until the end; in a loop where answers come at once, as most do. */
+function readOn(
+  listing: Listing,
+  from: Position,
+  into: DirectoryEntry[],
+): Answer<DirectoryEntry[]> {
+  for (let next = from; ;) {
+    const part = listing.read(next, LIST_ENTRIES, false);
+    if (part instanceof Promise || isRefusal(part)) {
+      return chain(part, (found) => {
+        into.push(...found);
+        const last = found.at(-1);
+        return last === undefined ? into : readOn(listing, position(last.position + 1), into);
+      });
+    }
+    into.push(...part);
+    const last = part.at(-1);
+    if (last === undefined) return into;
+    next = position(last.position + 1);
+  }
+}
+
 /** The whole directory at once: the package has no way to give a part. */
-function entriesFrom(service: NativeService, ino: Ino): Answer<DirectoryEntry[]> {
-  return chain(service.filesystem.openDirectory(ino), (listing) => {
-    const entries: DirectoryEntry[] = [];
-    const readOn = (from: Position): Answer<DirectoryEntry[]> => {
-      for (let next = from; ;) {
-        const part = listing.read(next, LIST_ENTRIES, false);
-        const take = (found: readonly DirectoryEntry[]): Position | undefined => {
-          entries.push(...found);
-          const last = found.at(-1);
-          return last === undefined ? undefined : position(last.position + 1);
-        };
-        if (part instanceof Promise || isRefusal(part)) {
-          return chain(part, (found) => {
-            const on = take(found);
-            return on === undefined ? entries : readOn(on);
-          });
-        }
-        const on = take(part);
-        if (on === undefined) return entries;
-        next = on;
-      }
-    };
-    const whole = readOn(FIRST_POSITION);
-    if (whole instanceof Promise) return whole.finally(() => listing.close());
+function entriesOf(filesystem: FilesystemApi, ino: Ino): Answer<DirectoryEntry[]> {
+  return chain(filesystem.openDirectory(ino), (listing) => {
+    const entries = readOn(listing, FIRST_POSITION, []);
+    if (entries instanceof Promise) return entries.finally(() => listing.close());
     listing.close();
-    return whole;
+    return entries;
   });
 }
 
@@ -177,7 +185,7 @@ function namesAndListings(
         () =>
           chain(inodeAt(filesystem, path), ({ ino, parent }) => {
             if (noted.directories) filesystem.accessed(ino);
-            return chain(entriesFrom(service, ino), (entries) => ({ ino, parent, entries }));
+            return chain(entriesOf(filesystem, ino), (entries) => ({ ino, parent, entries }));
           }),
         ({ ino, parent, entries }) =>
           done(

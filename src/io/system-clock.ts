@@ -5,7 +5,8 @@
  * told is the monotonic one plus an anchor. Since the cut clock is never ahead of the true one, the
  * largest difference seen between the two is the best anchor; a difference far below it means that
  * somebody set the wall clock back, and is followed too. So the time told is never behind
- * Date.now(), and falls only where the wall clock falls. Resolution: a quarter of a microsecond.
+ * Date.now(), ahead of the true time only where the wall clock was set back by less than two
+ * milliseconds, and falls only where the wall clock falls. Resolution: a quarter of a microsecond.
  */
 
 import type { Time } from '../model/time.ts';
@@ -58,10 +59,17 @@ class SystemClock implements Clock {
   }
 
   #wallMs(): number {
-    const monotonicMs = this.#sources.monotonicMs();
-    const anchorMs = this.#sources.wallMs() - monotonicMs;
+    let anchorMs = this.#anchorNow();
+    // A pause between its two readings looks like a clock set back: two such pauses hardly follow.
+    if (anchorMs < this.#anchorMs - STEP_MS) anchorMs = this.#anchorNow();
     if (anchorMs > this.#anchorMs || anchorMs < this.#anchorMs - STEP_MS) this.#anchorMs = anchorMs;
-    return monotonicMs + this.#anchorMs;
+    return this.#sources.monotonicMs() + this.#anchorMs;
+  }
+
+  /** The wall clock is read first: a pause between the two makes the anchor too small, at worst. */
+  #anchorNow(): number {
+    const wallMs = this.#sources.wallMs();
+    return wallMs - this.#sources.monotonicMs();
   }
 }
 

@@ -36,6 +36,32 @@ test('is never behind the wall clock, and finds its fraction', () => {
   assert.ok(time.trueMs - clock.micros() / 1000 < 0.1);
 });
 
+test('is not put ahead by a pause between its readings, nor back', () => {
+  const bootMs = 1_700_000_000_000;
+  let trueMs = bootMs + 5000.5;
+  let pauseMs = 0;
+  /** Each reading of a source may be followed by a pause of the process. */
+  const read = (ms: () => number): number => {
+    const told = ms();
+    trueMs += pauseMs;
+    pauseMs = 0;
+    return told;
+  };
+  const clock = openSystemClock({
+    wallMs: () => read(() => Math.floor(trueMs)),
+    monotonicMs: () => read(() => trueMs - bootMs),
+  });
+  let last = 0;
+  for (let step = 0; step < 1000; step++) {
+    trueMs += 0.13;
+    pauseMs = step % 5 === 0 ? (step % 7) * 1.3 : 0;
+    const ms = clock.micros() / 1000;
+    assert.ok(ms <= trueMs, `ahead by ${ms - trueMs} ms`);
+    assert.ok(ms >= last, `fell by ${last - ms} ms`);
+    last = ms;
+  }
+});
+
 test('does not fall while nobody sets the wall clock', () => {
   const { time, clock } = simulated(1_700_000_000_000.5);
   let last = 0;

@@ -22,7 +22,7 @@ import {
   type Ino,
 } from '../src/model/ids.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG, type Inode } from '../src/model/inode.ts';
-import { sizeOf } from '../src/model/size.ts';
+import { sizeOf, type Size } from '../src/model/size.ts';
 import { EPOCH } from '../src/model/time.ts';
 
 const BIG = 2 as Ino;
@@ -120,6 +120,14 @@ class NullFilesystem implements FilesystemApi {
     return payload.bytes.length;
   }
 
+  seek(_file: OpenFile, offset: Size, wanted: 'data' | 'hole'): Size {
+    return wanted === 'data' ? offset : FILE.size;
+  }
+
+  copyRange(_from: OpenFile, _at: Size, _to: OpenFile, _toAt: Size, bytes: number): number {
+    return bytes;
+  }
+
   unlink(dir: Ino, name: ByteString): undefined {
     const key = `${dir}/${name}`;
     const inode = this.#named.get(key);
@@ -191,6 +199,7 @@ class NullFilesystem implements FilesystemApi {
   readonly fsyncDirectory = () => undefined;
   readonly getXattr = () => refuse('ENODATA');
   readonly listXattrs = () => NO_XATTRS;
+  readonly createTemporary = () => refuse('EOPNOTSUPP');
   readonly setXattr = () => refuse('EOPNOTSUPP');
   readonly removeXattr = () => refuse('ENODATA');
   readonly sync = () => Promise.resolve();

@@ -93,7 +93,8 @@ function removed(inode: Inode, from: number, extents: readonly Extent[]): Event[
   return [{ type: 'ExtentsRemoved', ino: inode.ino, block, count: endOf(last) - block }];
 }
 
-const contentsChanged = (
+/** The file's size, times and version after a change of its contents; `mode` as in the event. */
+export const contentsChanged = (
   inode: Inode,
   size: Size,
   time: Time,

@@ -119,6 +119,16 @@ export interface FilesystemApi {
     flags: number,
     caller: Caller,
   ): Answer<{ readonly inode: Inode; readonly file: OpenFile }>;
+  /**
+   * Creates and opens a file without a name (O_TMPFILE). It lives until its last close, unless
+   * `link` names it before; with O_EXCL in `flags` that is refused with ENOENT.
+   */
+  createTemporary(
+    dir: Ino,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Answer<{ readonly inode: Inode; readonly file: OpenFile }>;
   /** Opens a regular file; O_TRUNC in `flags` empties it. */
   open(ino: Ino, flags: number, caller: Caller): Answer<OpenFile>;
   /**
@@ -137,6 +147,24 @@ export interface FilesystemApi {
     offset: Size,
     payload: WritePayload,
     killPrivileges: boolean,
+    caller: Caller,
+  ): Answer<number>;
+  /**
+   * lseek(2) with SEEK_DATA or SEEK_HOLE: the first offset from `offset` on where there is data, or
+   * none; the end of the file is a hole. ENXIO at or behind the end, and where no data follows.
+   */
+  seek(file: OpenFile, offset: Size, wanted: 'data' | 'hole'): Answer<Size>;
+  /**
+   * copy_file_range(2): bytes copied, at least one before the end of the source; fewer than asked
+   * for where it takes long. EINVAL for overlapping ranges of one file, EBADF for a target that is
+   * open for appending, and what a write refuses (EFBIG, ENOSPC, EIO).
+   */
+  copyRange(
+    from: OpenFile,
+    offset: Size,
+    to: OpenFile,
+    toOffset: Size,
+    bytes: number,
     caller: Caller,
   ): Answer<number>;
   /** close(2) of one descriptor: what was written through it is appended to the log. */

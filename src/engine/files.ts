@@ -1,13 +1,14 @@
 /** Open files: open, read, write, flush, fsync, close. */
 
 import { withoutSetId } from '../decide/attributes.ts';
+import { decideTemporary } from '../decide/create.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import type { ByteString, Ino } from '../model/ids.ts';
 import { isDirectory, isRegular, isSymlink, S_IFREG, type Inode } from '../model/inode.ts';
 import { addBytes, compareSizes, MAX_SIZE, ZERO_SIZE, type Size } from '../model/size.ts';
 import { listXattrs } from '../index/views.ts';
 import type { Answer, Caller, OpenFile, WritePayload } from './api.ts';
-import type { Core } from './core.ts';
+import { envOf, type Core } from './core.ts';
 import { MoreSpace } from './dirty-files.ts';
 import { createAttempt } from './namespace.ts';
 import { NotYet } from './not-yet.ts';
@@ -15,6 +16,7 @@ import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
 import { loadBlock, NeedsBlock, placeName, truncate } from './truncate.ts';
 
+const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 const O_DSYNC = 0o10000;
@@ -54,6 +56,35 @@ export function createAndOpen(
     if (isRefusal(inode)) return inode;
     parts.removals.opened(inode.ino);
     return { inode, file: openFileOf(inode.ino, flags) };
+  });
+}
+
+/**
+ * O_TMPFILE: a file without a name, open. Its transaction makes it an orphan: after a crash, or at
+ * its last close, it is reaped, unless link(2) gave it a name by then, which O_EXCL rules out.
+ * ENOENT (removed directory), ENOTDIR, ENOSPC, ESTALE.
+ */
+export function createTemporary(
+  parts: FileParts,
+  dir: Ino,
+  mode: number,
+  flags: number,
+  caller: Caller,
+): Answer<{ readonly inode: Inode; readonly file: OpenFile }> {
+  const { core, removals } = parts;
+  return core.committer.mutate(() => {
+    const parent = core.index.inode(dir);
+    if (parent === undefined) return refuse('ESTALE');
+    const env = envOf(core, caller);
+    const events = decideTemporary(parent, S_IFREG | (mode & 0o7777), env);
+    if (isRefusal(events)) return events;
+    const decided = { cause: 'tmpfile' as const, actor: caller, paths: [], events };
+    const tx = core.committer.append({ ...decided, privileged: false });
+    if (isRefusal(tx)) return tx;
+    removals.temporary(env.newIno, (flags & O_EXCL) === 0);
+    removals.opened(env.newIno);
+    const inode = core.index.inode(env.newIno);
+    return inode === undefined ? refuse('EIO') : { inode, file: openFileOf(inode.ino, flags) };
   });
 }
 

@@ -23,12 +23,14 @@ import type {
   SpaceInfo,
   WritePayload,
 } from './api.ts';
+import { copyRange } from './copy.ts';
 import { envOf, shown, type Core } from './core.ts';
 import * as files from './files.ts';
 import { openListing } from './listing.ts';
 import * as names from './namespace.ts';
 import type { Reader } from './reading.ts';
 import type { Removals } from './removal.ts';
+import { seek, type Wanted } from './seek.ts';
 import { truncate } from './truncate.ts';
 
 export interface FilesystemParts {
@@ -155,6 +157,10 @@ export class Filesystem implements FilesystemApi {
     return files.createAndOpen(this.#parts, dir, name, mode, flags, caller);
   }
 
+  createTemporary(dir: Ino, mode: number, flags: number, caller: Caller) {
+    return files.createTemporary(this.#parts, dir, mode, flags, caller);
+  }
+
   open(ino: Ino, flags: number, caller: Caller): Answer<OpenFile> {
     return files.open(this.#parts, ino, flags, caller);
   }
@@ -177,6 +183,22 @@ export class Filesystem implements FilesystemApi {
     caller: Caller,
   ): Answer<number> {
     return files.write(this.#parts, file, offset, payload, killPrivileges, caller);
+  }
+
+  seek(file: OpenFile, offset: Size, wanted: Wanted): Answer<Size> {
+    return seek(this.#core, file.ino, offset, wanted);
+  }
+
+  copyRange(
+    from: OpenFile,
+    offset: Size,
+    to: OpenFile,
+    toOffset: Size,
+    bytes: number,
+    caller: Caller,
+  ): Answer<number> {
+    const range = { source: offset, target: toOffset, bytes };
+    return copyRange(this.#parts, from, to, range, caller);
   }
 
   flush(file: OpenFile): Answer<void> {

@@ -20,6 +20,7 @@ import { DAEMON } from '../model/transaction.ts';
 import type { ReferenceHolder } from './api.ts';
 import type { Core } from './core.ts';
 import { removeExtents } from './remove-extents.ts';
+import { turn } from './turn.ts';
 
 /** Orphans without extents or xattrs to speak of are reaped this many in one transaction. */
 const REAP_BATCH = 256;
@@ -101,9 +102,12 @@ export class Removals {
     return this.#temporaries.has(ino);
   }
 
-  /** `ino` was made without a name: it is reaped on its last close unless it gets one. */
-  temporary(ino: Ino): void {
-    this.#temporaries.add(ino);
+  /**
+   * `ino` was made without a name: it is reaped on its last close, unless it gets one, which only a
+   * linkable one may.
+   */
+  temporary(ino: Ino, isLinkable: boolean): void {
+    if (isLinkable) this.#temporaries.add(ino);
     this.#orphans.add(ino);
   }
 
@@ -323,9 +327,6 @@ export class Removals {
     this.#core.journal('error', `${what}: ${error.message}; tried again later`);
   }
 }
-
-/** Lets everybody else have their turn. */
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 interface Ending {
   readonly ino: Ino;

@@ -201,7 +201,9 @@ export class Index {
    * `limit`. Throws `Miss`. For walking a file with any number of extents.
    */
   firstExtents(ino: Ino, from: number, limit: number): readonly Extent[] {
-    if (!this.#hasExtents(ino)) return NO_EXTENTS;
+    const inode = this.inode(ino);
+    if (inode === undefined || inode.extents === 0) return NO_EXTENTS;
+    this.#probe(inode);
     return this.#extents.findFirst(ino, from, limit);
   }
 
@@ -308,12 +310,13 @@ export class Index {
   #placedExtents(ino: Ino, from: number, to: number): readonly PlacedExtent[] {
     const inode = this.inode(ino);
     if (inode === undefined || inode.extents === 0) return NO_EXTENTS;
-    if (inode.extents <= PROBED_EXTENTS && !this.#extents.has(ino)) this.#probe(inode);
+    this.#probe(inode);
     return this.#extents.find(ino, from, to);
   }
 
   /** A small file without holes before its end is read whole, key by key, without waiting. */
   #probe(inode: Inode): void {
+    if (inode.extents > PROBED_EXTENTS || this.#extents.has(inode.ino)) return;
     const found: PlacedExtent[] = [];
     let block = 0;
     while (found.length < inode.extents) {

@@ -35,6 +35,9 @@ export const isUnwritten = (extent: Extent): boolean => (extent.flags & EXTENT_U
 /** Counts as online: mapped and not unwritten (spec 1.1). */
 export const isOnline = (extent: Extent): boolean => isMapped(extent) && !isUnwritten(extent);
 
+/** Counts as data for SEEK_DATA: online, or in the archive (spec 8). Unwritten is a hole. */
+export const holdsData = (extent: Extent): boolean => isOffline(extent) || isOnline(extent);
+
 /** The part of `extent` within [from, to), which must overlap it. */
 export function clip(extent: Extent, from: number, to: number): Extent {
   const block = Math.max(extent.block, from);

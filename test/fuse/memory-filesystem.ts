@@ -42,11 +42,12 @@ import {
   S_ISUID,
   type Inode,
 } from '../../src/model/inode.ts';
-import { bytesOfSize, sizeOf, type Size } from '../../src/model/size.ts';
+import { bytesOfSize, compareSizes, sizeOf, type Size } from '../../src/model/size.ts';
 import type { Time } from '../../src/model/time.ts';
 import { xattrNameRefusal } from '../../src/model/xattr.ts';
 
 const PAGE = 4096;
+const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 const O_NOATIME = 0o1000000;
 
@@ -62,7 +63,11 @@ interface Node {
   readonly children: Map<ByteString, Child>;
   readonly xattrs: Map<ByteString, Buffer>;
   opens: number;
+  /** Made without a name, and may get one. */
+  isLinkable: boolean;
 }
+
+const byValue = (a: number, b: number): number => a - b;
 
 /** Sizes that no page is kept for: arithmetic here is in doubles. */
 const isHuge = (size: Size): boolean => size.blocks > 2 ** 40;
@@ -135,6 +140,7 @@ export class MemoryFilesystem implements FilesystemApi {
       children: new Map<ByteString, Child>(),
       xattrs: new Map<ByteString, Buffer>(),
       opens: 0,
+      isLinkable: false,
     };
     this.nodes.set(ino, node);
     return node;
@@ -295,6 +301,8 @@ export class MemoryFilesystem implements FilesystemApi {
     if (isRefusal(parent)) return parent;
     if (isDirectory(node.inode.mode)) return refuse('EPERM');
     if (parent.children.has(name)) return refuse('EEXIST');
+    if (node.inode.nlink === 0 && !node.isLinkable) return refuse('ENOENT');
+    node.isLinkable = false;
     this.#attach(parent, name, node);
     return this.#later(this.#change(node, { nlink: node.inode.nlink + 1, ctime: nowTime() }));
   }
@@ -382,6 +390,21 @@ export class MemoryFilesystem implements FilesystemApi {
     return this.#later({ inode: node.inode, file: this.#opened(node, flags, name) });
   }
 
+  createTemporary(
+    dir: Ino,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Answer<{ inode: Inode; file: OpenFile }> {
+    const parent = this.#directory(dir);
+    if (isRefusal(parent)) return parent;
+    const ino = inoOf(this.#nextIno++);
+    const node = this.#add(ino, S_IFREG | (mode & 0o7777), caller, dir, 0, undefined);
+    node.isLinkable = (flags & O_EXCL) === 0;
+    const inode = this.#change(node, { nlink: 0 });
+    return this.#later({ inode, file: this.#opened(node, flags) });
+  }
+
   #opened(node: Node, flags: number, name = asByteString('')): MemoryFile {
     node.opens++;
     return {
@@ -423,6 +446,14 @@ export class MemoryFilesystem implements FilesystemApi {
     if (node === undefined) return refuse('ESTALE');
     const start = bytesOfSize(offset);
     const end = Math.min(start + length, bytesOfSize(node.inode.size));
+    const chunks = this.#chunks(node, start, end);
+    if (!(file as MemoryFile).isSlow) return this.#later(chunks);
+    return new Promise((resolve) => {
+      if (this.slowReadMs !== Infinity) setTimeout(resolve, this.slowReadMs, chunks);
+    });
+  }
+
+  #chunks(node: Node, start: number, end: number): Uint8Array[] {
     const chunks: Uint8Array[] = [];
     for (let at = start; at < end;) {
       const inPage = at % PAGE;
@@ -431,10 +462,7 @@ export class MemoryFilesystem implements FilesystemApi {
       chunks.push(page?.subarray(inPage, inPage + n) ?? Buffer.alloc(n));
       at += n;
     }
-    if (!(file as MemoryFile).isSlow) return this.#later(chunks);
-    return new Promise((resolve) => {
-      if (this.slowReadMs !== Infinity) setTimeout(resolve, this.slowReadMs, chunks);
-    });
+    return chunks;
   }
 
   write(
@@ -491,6 +519,44 @@ export class MemoryFilesystem implements FilesystemApi {
       bytes.copy(page, inPage, done, done + n);
       done += n;
     }
+  }
+
+  seek(file: OpenFile, offset: Size, wanted: 'data' | 'hole'): Answer<Size> {
+    const node = this.nodes.get(file.ino);
+    if (node === undefined) return refuse('ESTALE');
+    const { size } = node.inode;
+    if (compareSizes(offset, size) >= 0) return refuse('ENXIO');
+    const numbers = [...node.pages.keys()]
+      .filter((number) => number >= offset.blocks)
+      .sort(byValue);
+    let at = offset.blocks;
+    if (wanted === 'data') at = numbers[0] ?? Infinity;
+    else while (numbers[at - offset.blocks] === at) at++;
+    if (at === offset.blocks) return this.#later(offset);
+    const found = { blocks: at, tail: 0 };
+    if (compareSizes(found, size) < 0) return this.#later(found);
+    return wanted === 'data' ? refuse('ENXIO') : this.#later(size);
+  }
+
+  copyRange(
+    from: OpenFile,
+    offset: Size,
+    to: OpenFile,
+    toOffset: Size,
+    bytes: number,
+    _caller: Caller,
+  ): Answer<number> {
+    const source = this.nodes.get(from.ino);
+    const target = this.nodes.get(to.ino);
+    if (source === undefined || target === undefined) return refuse('ESTALE');
+    const [at, toAt] = [bytesOfSize(offset), bytesOfSize(toOffset)];
+    const length = Math.max(0, Math.min(bytes, bytesOfSize(source.inode.size) - at));
+    if (source === target && at < toAt + length && toAt < at + length) return refuse('EINVAL');
+    if (length === 0) return this.#later(0);
+    this.#store(target, toAt, Buffer.concat(this.#chunks(source, at, at + length)));
+    const end = Math.max(toAt + length, bytesOfSize(target.inode.size));
+    this.#changeContents(target, sizeOf(end));
+    return this.#later(length);
   }
 
   flush(_file: OpenFile): Answer<void> {

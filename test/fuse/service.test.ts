@@ -116,7 +116,9 @@ service('truncated messages and unknown handles are refused', () => {
   assert.is(ask(OPCODE.READDIR, 1, 77n, 0n, 4096, 0, 0n, 0, 0).errno, 9);
   assert.is(ask(OPCODE.SYMLINK, 1, 'name').errno, 22, 'a symlink without a target');
   assert.is(ask(OPCODE.RENAME2, 1, 1n, 0, 0, 'one').errno, 22);
-  assert.is(ask(OPCODE.LSEEK, 1, 1n, 0n, 0, 0).errno, 38);
+  assert.is(ask(OPCODE.LSEEK, 1, 77n, 0n, 3, 0).errno, 9);
+  assert.is(ask(OPCODE.COPY_FILE_RANGE, 1, 77n, 0n, 1n, 78n, 0n, 10n, 0n).errno, 9);
+  assert.is(ask(OPCODE.BMAP, 1, 0n, 4096, 0).errno, 38);
   assert.is(ask(60, 1).errno, 38);
 });
 

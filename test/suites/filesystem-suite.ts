@@ -1,6 +1,6 @@
 /**
  * What every `FilesystemApi` does, as a suite that takes a maker of empty filesystems: names,
- * refusals, links, contents, attributes. What only the log knows (seqs, durability) is not here.
+ * refusals, links, contents, ranges, attributes. What only the log knows (seqs, durability) is not here.
  */
 
 import * as assert from 'uvu/assert';
@@ -32,6 +32,7 @@ const RENAME_EXCHANGE = 2;
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
 const O_RDWR = 2;
+const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 const O_NOATIME = 0o1000000;
 
@@ -113,9 +114,11 @@ export function filesystemSuite(test: Test, make: () => Promise<FilesystemUnderT
   names(on);
   refusals(on);
   links(on);
+  temporaries(on);
   renames(on);
   contents(on);
   accesses(on);
+  ranges(on);
   attributes(on);
 }
 
@@ -314,6 +317,38 @@ function links(on: On): void {
   });
 }
 
+function temporaries(on: On): void {
+  on('a file without a name can be written, and gets a name or goes', async (it) => {
+    const dir = await it.dir('d');
+    await done(it.fs.setattr(dir, { gid: 77 }, CALLER));
+    const made = await done(it.fs.createTemporary(dir, 0o640, O_RDWR, CALLER));
+    const { ino, mode, nlink, uid, gid } = made.inode;
+    assert.equal([mode, nlink, uid, gid], [S_IFREG | 0o640, 0, CALLER.uid, CALLER.gid]);
+    assert.equal(await it.list(dir), []);
+    assert.is(await it.write(made.file, 'nameless'), 8);
+    assert.is((await done(it.fs.link(ino, dir, name('named'), CALLER))).nlink, 1);
+    it.fs.close(made.file);
+    assert.is((await it.inode('named', dir)).ino, ino);
+    const again = await done(it.fs.open(ino, O_RDWR, CALLER));
+    assert.equal(await it.read(again), Buffer.from('nameless'));
+    await done(it.fs.unlink(dir, name('named'), CALLER));
+    await refused(it.fs.link(ino, dir, name('again'), CALLER), 'ENOENT');
+    it.fs.close(again);
+  });
+
+  on('an exclusive one never gets a name, and there is none in a file', async (it) => {
+    const { file } = await it.file('f');
+    const { ino } = await it.inode('f');
+    await refused(it.fs.createTemporary(ino, 0o600, O_RDWR, CALLER), 'ENOTDIR');
+    await refused(it.fs.createTemporary(NOBODY, 0o600, O_RDWR, CALLER), 'ESTALE');
+    const flags = O_RDWR | O_EXCL;
+    const made = await done(it.fs.createTemporary(ROOT_INO, 0o600, flags, CALLER));
+    await refused(it.fs.link(made.inode.ino, ROOT_INO, name('x'), CALLER), 'ENOENT');
+    it.fs.close(made.file);
+    it.fs.close(file);
+  });
+}
+
 function renames(on: On): void {
   on('a rename replaces what is there, and keeps the inode', async (it) => {
     const a = (await it.file('a')).inode.ino;
@@ -424,6 +459,93 @@ function contents(on: On): void {
     if (borrowed === 0) payload.bytes.fill(0);
     assert.equal(await it.read(file), bytes);
     await done(it.fs.fsync(file));
+    it.fs.close(file);
+  });
+}
+
+function ranges(on: On): void {
+  on('data and holes are found, and the end is a hole', async (it) => {
+    const { file } = await it.file('f');
+    const seek = (at: number, wanted: 'data' | 'hole') => it.fs.seek(file, sizeOf(at), wanted);
+    await refused(seek(0, 'data'), 'ENXIO');
+    await refused(seek(0, 'hole'), 'ENXIO');
+    await it.write(file, Buffer.alloc(8192, 'x'), 8192);
+    await it.write(file, 'end', 40_000);
+    assert.equal(await done(seek(0, 'data')), sizeOf(8192));
+    assert.equal(await done(seek(17, 'hole')), sizeOf(17));
+    assert.equal(await done(seek(9000, 'data')), sizeOf(9000));
+    assert.equal(await done(seek(9000, 'hole')), sizeOf(16_384));
+    assert.equal(await done(seek(16_384, 'data')), sizeOf(36_864));
+    assert.equal(await done(seek(40_000, 'hole')), sizeOf(40_003));
+    await refused(seek(40_003, 'data'), 'ENXIO');
+    await refused(seek(40_003, 'hole'), 'ENXIO');
+    it.fs.close(file);
+  });
+
+  on('a hole before the end has no data behind it', async (it) => {
+    const { file, inode } = await it.file('f');
+    await it.write(file, 'data');
+    await done(it.fs.setattr(inode.ino, { size: sizeOf(2 ** 40 + 1) }, CALLER));
+    await refused(it.fs.seek(file, sizeOf(4096), 'data'), 'ENXIO');
+    assert.equal(await done(it.fs.seek(file, sizeOf(0), 'hole')), sizeOf(4096));
+    it.fs.close(file);
+  });
+
+  on('ranges are copied, whatever their offsets, up to the end of the source', async (it) => {
+    const bytes = Buffer.from(Array.from({ length: 50_000 }, (_, i) => (i * 7 + (i >> 8)) % 251));
+    const { file: from } = await it.file('from');
+    await it.write(from, bytes);
+    const copy = async (to: OpenFile, at: number, toAt: number, length: number) => {
+      for (let done_ = 0; done_ < length;) {
+        const [source, target] = [sizeOf(at + done_), sizeOf(toAt + done_)];
+        const rest = length - done_;
+        const copied = await done(it.fs.copyRange(from, source, to, target, rest, CALLER));
+        if (copied === 0) return done_;
+        done_ += copied;
+      }
+      return length;
+    };
+    const cases: readonly (readonly [number, number, number])[] = [
+      [0, 0, 50_000],
+      [0, 0, 2 ** 33],
+      [4096, 8192, 20_000],
+      [100, 4196, 30_000],
+      [5, 70_000, 12_345],
+      [49_999, 0, 100],
+      [50_000, 0, 100],
+      [60_000, 0, 100],
+      [3, 9, 0],
+    ];
+    for (const [i, [at, toAt, length]] of cases.entries()) {
+      const { file: to } = await it.file(`to-${i}`);
+      await it.write(to, Buffer.alloc(30_001, 'o'));
+      const expected = Buffer.alloc(200_000);
+      expected.fill('o', 0, 30_001);
+      const part = bytes.subarray(at, at + length);
+      part.copy(expected, toAt);
+      assert.is(await copy(to, at, toAt, length), part.length, `${at} ${toAt} ${length}`);
+      const size = Math.max(30_001, part.length === 0 ? 0 : toAt + part.length);
+      assert.equal(await it.read(to), expected.subarray(0, size), `${at} ${toAt} ${length}`);
+      it.fs.close(to);
+    }
+    await it.write(from, 'changed', 4096);
+    const copied = await done(it.fs.open((await it.inode('to-0')).ino, O_RDWR, CALLER));
+    assert.equal((await it.read(copied)).subarray(0, 50_000), bytes, 'a copy is a copy');
+    it.fs.close(copied);
+    it.fs.close(from);
+  });
+
+  on('a file is copied within itself, but not onto itself', async (it) => {
+    const { file } = await it.file('f');
+    const bytes = Buffer.alloc(16_384, 'abc');
+    await it.write(file, bytes);
+    const copy = (at: number, toAt: number, length: number) =>
+      it.fs.copyRange(file, sizeOf(at), file, sizeOf(toAt), length, CALLER);
+    await refused(copy(0, 0, 1), 'EINVAL');
+    await refused(copy(0, 8192, 8193), 'EINVAL');
+    await refused(copy(8191, 0, 8192), 'EINVAL');
+    assert.is(await copy(8192, 16_384, 100_000), 8192);
+    assert.equal(await it.read(file), Buffer.concat([bytes, bytes.subarray(8192)]));
     it.fs.close(file);
   });
 }

@@ -7,7 +7,8 @@ import type { DirectoryEntry, SpaceInfo } from '../../engine/api.ts';
 import { NAME_MAX } from '../../model/dirent.ts';
 import { BLOCK_BYTES, type ByteString, type Ino } from '../../model/ids.ts';
 import type { Inode } from '../../model/inode.ts';
-import { put64, putAttr, putStatx } from '../attr.ts';
+import type { Size } from '../../model/size.ts';
+import { put64, putAttr, putSize, putStatx } from '../attr.ts';
 import type { Frame } from '../transport.ts';
 import {
   ATTR_OUT,
@@ -16,6 +17,7 @@ import {
   GETXATTR_OUT,
   INVAL_ENTRY_OUT,
   INVAL_INODE_OUT,
+  LSEEK_OUT,
   NOTIFY,
   OPEN_OUT,
   OUT_HEADER_BYTES,
@@ -94,6 +96,11 @@ export function putOpen(words: Uint32Array, at: number, fh: number, flags: numbe
 export function putWritten(words: Uint32Array, at: number, bytes: number): number {
   put64(words, at + WRITE_OUT.size, bytes);
   return WRITE_OUT.bytes;
+}
+
+export function putOffset(words: Uint32Array, at: number, offset: Size): number {
+  putSize(words, at + LSEEK_OUT.offset, offset);
+  return LSEEK_OUT.bytes;
 }
 
 export function putXattrSize(words: Uint32Array, at: number, bytes: number): number {

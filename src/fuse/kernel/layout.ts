@@ -113,6 +113,18 @@ export const RELEASE_IN = { fh: 0, bytes: 24 };
 export const FLUSH_IN = { fh: 0, bytes: 24 };
 export const READ_IN = { fh: 0, offset: 8, size: 16, bytes: 40 };
 export const WRITE_IN = { fh: 0, offset: 8, size: 16, flags: 20, bytes: 40 };
+export const LSEEK_IN = { fh: 0, offset: 8, whence: 16, bytes: 24 };
+/** Of COPY_FILE_RANGE and COPY_FILE_RANGE_64; the request's inode is the source. */
+export const COPY_FILE_RANGE_IN = {
+  fh: 0,
+  offset: 8,
+  toIno: 16,
+  toFh: 24,
+  toOffset: 32,
+  length: 40,
+  flags: 48,
+  bytes: 56,
+};
 export const FSYNC_IN = { fh: 0, bytes: 16 };
 /** Without SETXATTR_EXT, which we do not ask for. */
 export const SETXATTR_IN = { size: 0, flags: 4, bytes: 8 };
@@ -190,7 +202,9 @@ export const STATX = {
   bytes: 256,
 };
 export const OPEN_OUT = { fh: 0, flags: 8, backingId: 12, bytes: 16 };
+/** Also of COPY_FILE_RANGE; COPY_FILE_RANGE_64 replies with 64 bits in the same place. */
 export const WRITE_OUT = { size: 0, bytes: 8 };
+export const LSEEK_OUT = { offset: 0, bytes: 8 };
 export const GETXATTR_OUT = { size: 0, bytes: 8 };
 export const STATFS_OUT = {
   blocks: 0,
@@ -252,6 +266,10 @@ export const FATTR = {
 
 /** statx(2)'s mask: STATX_BASIC_STATS and STATX_BTIME. */
 export const STATX_BASIC_AND_BTIME = 0x0fff;
+
+/** lseek(2)'s whence, as far as the kernel asks us. */
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
 
 /** open(2) flags that matter here (x86-64 and arm64 agree on these). */
 export const O_ACCMODE = 3;

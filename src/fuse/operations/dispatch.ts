@@ -11,6 +11,7 @@ import * as make from './make.ts';
 import * as mount from './mount.ts';
 import * as names from './names.ts';
 import type { Operation } from './operation.ts';
+import * as ranges from './ranges.ts';
 import * as remove from './remove.ts';
 import * as xattr from './xattr.ts';
 
@@ -34,8 +35,12 @@ const OPERATIONS: Partial<Record<OpcodeName, Operation>> = {
   RENAME2: remove.rename2,
   OPEN: file.open,
   CREATE: file.create,
+  TMPFILE: file.temporary,
   READ: file.read,
   WRITE: file.write,
+  LSEEK: ranges.lseek,
+  COPY_FILE_RANGE: ranges.copyFileRange,
+  COPY_FILE_RANGE_64: ranges.copyFileRange64,
   FLUSH: file.flush,
   FSYNC: file.fsync,
   RELEASE: file.release,

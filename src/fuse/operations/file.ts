@@ -1,4 +1,4 @@
-/** Operations on open files: OPEN, CREATE, READ, WRITE, FLUSH, FSYNC, RELEASE. */
+/** Operations on open files: OPEN, CREATE, TMPFILE, READ, WRITE, FLUSH, FSYNC, RELEASE. */
 
 import type { Answer, OpenFile, WritePayload } from '../../engine/api.ts';
 import { ERRNO, isRefusal, refuse } from '../../model/errno.ts';
@@ -161,6 +161,18 @@ export const create: Operation = {
     return answer(serving, request, created, (s, unique, value) =>
       sendCreated(s, unique, value, flags),
     );
+  },
+};
+
+/** O_TMPFILE. The name that stands behind the struct is "/": there is none. */
+export const temporary: Operation = {
+  structBytes: CREATE_IN.bytes,
+  run(serving, request) {
+    const flags = request.u32(CREATE_IN.flags);
+    const mode = request.u32(CREATE_IN.mode);
+    const { ino: dir, caller } = request;
+    const created = serving.filesystem.createTemporary(dir, mode, flags, caller);
+    answer(serving, request, created, (s, unique, value) => sendCreated(s, unique, value, flags));
   },
 };
 

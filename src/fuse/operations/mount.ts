@@ -57,8 +57,7 @@ export const destroy: Operation = {
 /**
  * Answered for the whole mount: the kernel takes ENOSYS as "not offered, never ask again". Right for
  * what no file of ours has: ACCESS (default_permissions checks), BMAP, POLL, and those operations
- * that the kernel then does itself (LSEEK, COPY_FILE_RANGE) or reports as unsupported (FALLOCATE,
- * TMPFILE).
+ * that the kernel then reports as unsupported (FALLOCATE).
  */
 export const notOffered: Operation = {
   structBytes: 0,

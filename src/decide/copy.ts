@@ -81,13 +81,13 @@ export function withinSource(range: CopyRange, { size }: Inode): CopyRange {
 
 /**
  * What comes first of a range that is not empty and ends with the source or before. The source's
- * last block may be shared although the file ends in it, where the target then ends in it too:
- * bytes behind the end of a file are zeros.
+ * last block may be shared although the file ends in it, where the target, another file, then ends
+ * in it too: bytes behind the end of a file are zeros.
  */
 export function firstPart(
   range: CopyRange,
-  sourceSize: Size,
-  targetSize: Size,
+  sourceInode: Inode,
+  targetInode: Inode,
 ): SharedPart | MovedPart {
   const { source, target, bytes } = range;
   if (source.tail !== target.tail) return { moved: bytes };
@@ -96,8 +96,9 @@ export function firstPart(
   const whole = (bytes - rest) / BLOCK_BYTES;
   const isBothEnds =
     rest > 0 &&
-    compareSizes(addBytes(source, bytes), sourceSize) === 0 &&
-    compareSizes(addBytes(target, bytes), targetSize) >= 0;
+    sourceInode.ino !== targetInode.ino &&
+    compareSizes(addBytes(source, bytes), sourceInode.size) === 0 &&
+    compareSizes(addBytes(target, bytes), targetInode.size) >= 0;
   const blocks = isBothEnds ? whole + 1 : whole;
   if (blocks === 0) return { moved: bytes };
   return {

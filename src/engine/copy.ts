@@ -128,7 +128,7 @@ function copyAttempt(core: Core, { from, to, caller }: Call, rest: CopyRange): S
   const refusal = copyRefusal(source, target, range);
   if (refusal !== undefined) return refusal;
   if (range.bytes === 0) return { type: 'shared', bytes: 0, range };
-  const part = firstPart(range, source.size, target.size);
+  const part = firstPart(range, source, target);
   if ('moved' in part) return { type: 'toMove', bytes: part.moved, range };
   const held = index.firstExtents(from, part.sourceBlock, COPY_STEP_EXTENTS);
   const replaced = index.firstExtents(to, part.targetBlock, COPY_STEP_EXTENTS);

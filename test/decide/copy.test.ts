@@ -28,6 +28,8 @@ import { directory, env, inode, NOW } from './given.ts';
 
 const test = suite('decide copy');
 
+const sized = (bytes: number, number: number) => inode({ ino: ino(number), size: sizeOf(bytes) });
+
 const range = (source: number, target: number, bytes: number) => ({
   source: sizeOf(source),
   target: sizeOf(target),
@@ -72,7 +74,7 @@ test('a range ends with its source', () => {
 
 test('whole blocks that stand alike are shared, the rest is moved', () => {
   const first = (source: number, target: number, bytes: number, sizes = [1e6, 0]) =>
-    firstPart(range(source, target, bytes), sizeOf(sizes[0]!), sizeOf(sizes[1]!));
+    firstPart(range(source, target, bytes), sized(sizes[0]!, 2000), sized(sizes[1]!, 3000));
   const shared = (sourceBlock: number, targetBlock: number, blocks: number, bytes: number) => ({
     sourceBlock,
     targetBlock,
@@ -89,7 +91,7 @@ test('whole blocks that stand alike are shared, the rest is moved', () => {
 
 test('the last block is shared in part where it is the end of both', () => {
   const last = (bytes: number, source: number, target: number) =>
-    firstPart(range(0, 0, bytes), sizeOf(source), sizeOf(target));
+    firstPart(range(0, 0, bytes), sized(source, 2000), sized(target, 3000));
   const whole = { sourceBlock: 0, targetBlock: 0 };
   assert.equal(last(5000, 5000, 0), { ...whole, blocks: 2, bytes: 5000 });
   assert.equal(last(5000, 5000, 5000), { ...whole, blocks: 2, bytes: 5000 });
@@ -97,6 +99,9 @@ test('the last block is shared in part where it is the end of both', () => {
   assert.equal(last(5000, 5001, 0), { ...whole, blocks: 1, bytes: 4096 }, 'not the end');
   assert.equal(last(5, 5, 0), { ...whole, blocks: 1, bytes: 5 });
   assert.equal(last(5, 5, 6), { moved: 5 });
+  const same = sized(5000, 2000);
+  const within = firstPart(range(0, 8192, 5000), same, same);
+  assert.equal(within, { sourceBlock: 0, targetBlock: 2, blocks: 1, bytes: 4096 }, 'it grows');
 });
 
 const extent = (block: number, count: number, flags = 0): Extent => ({

@@ -341,12 +341,57 @@ r = libc.fallocate(fd, 3, ctypes.c_long(0), ctypes.c_long(4))
 print(r, errno.errorcode[ctypes.get_errno()])
 try: fcntl.ioctl(fd, 0x5401, bytes(64))
 except OSError as e: print(errno.errorcode[e.errno])
-print(os.lseek(fd, 0, os.SEEK_DATA), os.lseek(fd, 0, os.SEEK_HOLE))
-print(os.copy_file_range(fd, os.open(sys.argv[1] + '/g', os.O_RDWR | os.O_CREAT), 8, 0), open(sys.argv[1] + '/g').read())
-try: os.open(sys.argv[1], os.O_TMPFILE | os.O_RDWR)
-except OSError as e: print(errno.errorcode[e.errno])
 `;
-  assert.is(await python(path, script), '-1 ENOTSUP\nENOTTY\n0 8\n8 12345678\nENOTSUP\n');
+  assert.is(await python(path, script), '-1 ENOTSUP\nENOTTY\n');
+});
+
+mounted('data, holes and copied ranges', async ({ path, ask }) => {
+  const script = `
+import errno, os, sys
+def code(f, *a):
+    try: return f(*a)
+    except OSError as e: return errno.errorcode[e.errno]
+os.chdir(sys.argv[1])
+fd = os.open('f', os.O_RDWR | os.O_CREAT); os.pwrite(fd, b'data', 1 << 20); os.ftruncate(fd, 1 << 41)
+print(os.lseek(fd, 0, os.SEEK_DATA), os.lseek(fd, 1 << 20, os.SEEK_HOLE), code(os.lseek, fd, 2 << 20, os.SEEK_DATA))
+print(code(os.lseek, fd, 1 << 41, os.SEEK_HOLE), code(os.lseek, fd, -1, os.SEEK_DATA), os.lseek(fd, 1 << 40, os.SEEK_HOLE))
+to = os.open('g', os.O_RDWR | os.O_CREAT); os.write(to, b'0123456789'); os.pread(to, 10, 0)
+print(os.copy_file_range(fd, to, 2, (1 << 20) + 1, 4), os.pread(to, 100, 0), os.fstat(to).st_size)
+print(os.copy_file_range(to, to, 100, 8, 10), os.pread(to, 100, 0), code(os.copy_file_range, to, to, 5, 0, 3))
+print(os.copy_file_range(to, fd, 100, 500, 0), code(os.copy_file_range, fd, os.open('g', os.O_WRONLY | os.O_APPEND), 1, 0, 0))
+`;
+  const expected = [
+    '1048576 1052672 ENXIO',
+    'ENXIO ENXIO 1099511627776',
+    "2 b'0123at6789' 10",
+    "2 b'0123at678989' EINVAL",
+    '0 EBADF',
+  ];
+  assert.is(await python(path, script), `${expected.join('\n')}\n`);
+  const stats = await ask<Record<string, number>>('stats');
+  const copies = (stats['COPY_FILE_RANGE_64'] ?? 0) + (stats['COPY_FILE_RANGE'] ?? 0);
+  assert.ok(copies >= 2 && (stats['LSEEK'] ?? 0) >= 5, JSON.stringify(stats));
+});
+
+mounted('files without a name: written, named, and gone', async ({ path, ask }) => {
+  const script = `
+import errno, os, sys
+os.chdir(sys.argv[1])
+def temporary(flags=0): return os.open('.', os.O_TMPFILE | os.O_RDWR | flags, 0o640)
+fd = temporary(); os.write(fd, b'nameless'); s = os.fstat(fd); print(s.st_nlink, oct(s.st_mode), s.st_size, os.listdir('.'))
+os.link('/proc/self/fd/%d' % fd, 'named', src_dir_fd=0)
+os.close(fd); print(open('named').read(), os.stat('named').st_nlink)
+fd = temporary(os.O_EXCL)
+try: os.link('/proc/self/fd/%d' % fd, 'never', src_dir_fd=0)
+except OSError as e: print(errno.errorcode[e.errno])
+os.close(fd); print(os.listdir('.'))
+`;
+  const expected = ['0 0o100640 8 []', 'nameless 1', 'ENOENT', "['named']"];
+  assert.is(await python(path, script), `${expected.join('\n')}\n`);
+  for (let i = 0; i < 200 && (await ask<{ inodes: number }>('state')).inodes > 2; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.is((await ask<{ inodes: number }>('state')).inodes, 2, 'a nameless one is left');
 });
 
 mounted("create over a name made behind the kernel's back opens it", async ({ path }) => {

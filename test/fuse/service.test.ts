@@ -122,6 +122,31 @@ service('truncated messages and unknown handles are refused', () => {
   assert.is(ask(60, 1).errno, 38);
 });
 
+service('a copy tells its bytes, in 32 bits where the kernel knows no more', () => {
+  const { filesystem, ask, create } = make();
+  const made = create('f');
+  const nodeid = BigInt(made.body.readBigUInt64LE(0));
+  const fh = made.body.readBigUInt64LE(128);
+  const asked: number[] = [];
+  filesystem.copyRange = (_from, _at, _to, _toAt, bytes) => {
+    asked.push(bytes);
+    return bytes;
+  };
+  const copy = (opcode: number, bytes: bigint, flags = 0n) =>
+    ask(opcode, Number(nodeid), fh, 0n, nodeid, fh, 1n << 20n, bytes, flags);
+  assert.is(
+    copy(OPCODE.COPY_FILE_RANGE_64, 5_000_000_000n).body.readBigUInt64LE(0),
+    5_000_000_000n,
+  );
+  assert.is(copy(OPCODE.COPY_FILE_RANGE, 5_000_000_000n).body.readUInt32LE(0), 2 ** 32 - 4096);
+  assert.is(copy(OPCODE.COPY_FILE_RANGE_64, 1n << 62n).errno, 0);
+  assert.equal(asked, [5_000_000_000, 2 ** 32 - 4096, 2 ** 39]);
+  assert.is(copy(OPCODE.COPY_FILE_RANGE_64, 5n, 1n).errno, 22, 'no flag is known');
+  const seek = (offset: bigint, whence: number) =>
+    ask(OPCODE.LSEEK, Number(nodeid), fh, offset, whence, 0).errno;
+  assert.equal([seek(0n, 2), seek(-1n, 3), seek(0n, 4)], [22, 6, 6]);
+});
+
 service('an interrupt ends a read that waits; its late answer is dropped', async () => {
   const { transport, filesystem, ask, create } = make();
   filesystem.slowReadMs = 120;

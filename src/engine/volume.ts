@@ -329,8 +329,9 @@ export class Volume {
     const snapshot = this.#core.index.snapshot();
     try {
       await this.#core.log.commit(snapshot.seq);
-      const { checkpoints, dir } = paths;
-      const scratch = `${dir}/index.check`;
+      const { checkpoints } = paths;
+      // Beside the index, wherever that is: it is as real a directory.
+      const scratch = `${ports.indexDir ?? paths.index}.check`;
       const options = { ports, checkpoints, scratch, store: log.store, onProgress };
       return await checkIndex(snapshot, lines, options);
     } finally {

@@ -2,10 +2,10 @@
  * Copying a range of one file into another (copy_file_range(2)). Pure.
  *
  * Blocks that stand alike in both files are shared: the target gets extents that name the source's
- * segment blocks, which then have one owner more. No byte is read, so a block with a bad checksum is
- * shared like a good one, and reading it from either file tells. What cannot be shared is moved
- * through the read and write paths: blocks that are copied in part, ranges that stand differently in
- * the two files, and offline blocks, whose bytes are waited for by whoever reads them.
+ * segment blocks, which then have one owner more. No byte is read, so a block with a bad checksum
+ * is shared like a good one, and reading it from either file tells. What cannot be shared is moved
+ * through the read and write paths: blocks that are copied in part, ranges that stand differently
+ * in the two files, and offline blocks, whose bytes are waited for by whoever reads them.
  *
  * An unwritten block is never shared: its first write goes to that very block. It reads as zeros
  * and is copied as a hole.
@@ -40,7 +40,7 @@ export interface CopyRange {
   readonly bytes: number;
 }
 
-/** Whole blocks at the beginning of a range that may be shared; the last may end with the source. */
+/** Blocks at the beginning of a range that may be shared; the last may end with the source. */
 export interface SharedPart {
   readonly sourceBlock: number;
   readonly targetBlock: number;

@@ -4,8 +4,8 @@
  * What may be shared is shared in steps, each one attempt and one transaction: pending writes of
  * both files are placed, the source's extents are read, and the target gets them, with its new size
  * and times. Reading and mapping in one synchronous step is what makes it safe: the blocks have an
- * owner all the time, so the reclaimer never sees them without. The bytes need no sync of their own:
- * the source's transaction stands before this one in the log, and a commit waits for its data.
+ * owner all the time, so the reclaimer never sees them without. The bytes need no sync of their
+ * own: the source's transaction stands before this one in the log, and a commit waits for its data.
  * What must be moved (`decide/copy.ts`) is read and written like any read and write, a piece at a
  * time. A crash between steps leaves a prefix copied, as one between two writes does.
  *
@@ -26,7 +26,7 @@ import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import type { Ino } from '../model/ids.ts';
 import { addBytes } from '../model/size.ts';
 import type { Caller, OpenFile } from './api.ts';
-import { envOf, type Core } from './core.ts';
+import { envOf, noteAccess, type Core } from './core.ts';
 import { syncFile, write, type FileParts } from './files.ts';
 import { refusalOf } from './removal.ts';
 import { turn } from './turn.ts';
@@ -47,8 +47,8 @@ type Step =
   | { readonly type: 'unfinished'; readonly ino: Ino };
 
 /**
- * Bytes copied; 0 only at the end of the source. A refusal that comes after some were copied is left
- * for the next call to meet.
+ * Bytes copied; 0 only at the end of the source. A refusal that comes after some were copied is
+ * left for the next call to meet.
  */
 export async function copyRange(
   parts: FileParts,
@@ -58,7 +58,7 @@ export async function copyRange(
   caller: Caller,
 ): Promise<number | Refusal> {
   if (to.append) return refuse('EBADF');
-  const call: Call = { parts, from: from.ino, to: to.ino, caller, moved: 0 };
+  const call: Call = { parts, from, to: to.ino, caller, moved: 0 };
   let rest = { ...asked, bytes: Math.min(asked.bytes, CALL_BYTES) };
   let copied = 0;
   let steps = 0;
@@ -75,6 +75,7 @@ export async function copyRange(
     rest = restOf(step.range, step.bytes);
     if (step.bytes === 0 || rest.bytes === 0) break;
   }
+  if (copied > 0 && from.noAccessTime !== true) noteAccess(parts.core, from.ino);
   const failed = to.synchronous && copied > 0 ? await syncFile(parts, to.ino) : undefined;
   return failed ?? copied;
 }
@@ -82,7 +83,7 @@ export async function copyRange(
 /** One copy_file_range(2). */
 interface Call {
   readonly parts: FileParts;
-  readonly from: Ino;
+  readonly from: OpenFile;
   readonly to: Ino;
   readonly caller: Caller;
   /** Bytes that went through memory. */
@@ -114,8 +115,10 @@ async function copyStep(
 }
 
 /** One step of sharing: a transaction, or what stands in its way. */
-function copyAttempt(core: Core, { from, to, caller }: Call, rest: CopyRange): Step | Refusal {
+function copyAttempt(core: Core, call: Call, rest: CopyRange): Step | Refusal {
   const { dirty, index } = core;
+  const { to, caller } = call;
+  const from = call.from.ino;
   for (const ino of [from, to]) {
     const inode = index.inode(ino);
     if (inode === undefined) return refuse('ESTALE');

@@ -48,3 +48,9 @@ export const envOf = (core: Core, caller: Caller): Env => ({
   newIno: nextIno(core),
   generation: core.generation,
 });
+
+/** `ino` was accessed otherwise than by a read. */
+export function noteAccess({ accesses, dirty, index }: Core, ino: Ino): void {
+  const inode = index.inode(ino);
+  if (inode !== undefined) accesses.note(inode, dirty.get(ino)?.time);
+}

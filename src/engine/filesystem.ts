@@ -24,7 +24,7 @@ import type {
   WritePayload,
 } from './api.ts';
 import { copyRange } from './copy.ts';
-import { envOf, shown, type Core } from './core.ts';
+import { envOf, noteAccess, shown, type Core } from './core.ts';
 import * as files from './files.ts';
 import { openListing } from './listing.ts';
 import * as names from './namespace.ts';
@@ -170,9 +170,7 @@ export class Filesystem implements FilesystemApi {
   }
 
   accessed(ino: Ino): void {
-    const { accesses, dirty, index } = this.#core;
-    const inode = index.inode(ino);
-    if (inode !== undefined) accesses.note(inode, dirty.get(ino)?.time);
+    noteAccess(this.#core, ino);
   }
 
   write(

@@ -1,4 +1,4 @@
-/** Given two files and a range, when it is copied, then these blocks are shared, those bytes moved. */
+/** Given two files and a range, when it is copied, then these blocks are shared, those moved. */
 
 import { array, assert as check, constantFrom, integer, property, tuple } from 'fast-check';
 import { suite } from 'uvu';

@@ -1,4 +1,4 @@
-/** Files without a name (O_TMPFILE): what a close and a kill leave of them, before and after link. */
+/** Files without a name (O_TMPFILE): what a close and a kill leave, before and after link. */
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -351,14 +351,16 @@ import errno, os, sys
 def code(f, *a):
     try: return f(*a)
     except OSError as e: return errno.errorcode[e.errno]
+seek, D, H = lambda *a: code(os.lseek, *a), os.SEEK_DATA, os.SEEK_HOLE
+copy = lambda *a: code(os.copy_file_range, *a)
 os.chdir(sys.argv[1])
 fd = os.open('f', os.O_RDWR | os.O_CREAT); os.pwrite(fd, b'data', 1 << 20); os.ftruncate(fd, 1 << 41)
-print(os.lseek(fd, 0, os.SEEK_DATA), os.lseek(fd, 1 << 20, os.SEEK_HOLE), code(os.lseek, fd, 2 << 20, os.SEEK_DATA))
-print(code(os.lseek, fd, 1 << 41, os.SEEK_HOLE), code(os.lseek, fd, -1, os.SEEK_DATA), os.lseek(fd, 1 << 40, os.SEEK_HOLE))
+print(seek(fd, 0, D), seek(fd, 1 << 20, H), seek(fd, 2 << 20, D))
+print(seek(fd, 1 << 41, H), seek(fd, -1, D), seek(fd, 1 << 40, H))
 to = os.open('g', os.O_RDWR | os.O_CREAT); os.write(to, b'0123456789'); os.pread(to, 10, 0)
-print(os.copy_file_range(fd, to, 2, (1 << 20) + 1, 4), os.pread(to, 100, 0), os.fstat(to).st_size)
-print(os.copy_file_range(to, to, 100, 8, 10), os.pread(to, 100, 0), code(os.copy_file_range, to, to, 5, 0, 3))
-print(os.copy_file_range(to, fd, 100, 500, 0), code(os.copy_file_range, fd, os.open('g', os.O_WRONLY | os.O_APPEND), 1, 0, 0))
+print(copy(fd, to, 2, (1 << 20) + 1, 4), os.pread(to, 100, 0), os.fstat(to).st_size)
+print(copy(to, to, 100, 8, 10), os.pread(to, 100, 0), copy(to, to, 5, 0, 3))
+print(copy(to, fd, 100, 500, 0), copy(fd, os.open('g', os.O_WRONLY | os.O_APPEND), 1, 0, 0))
 `;
   const expected = [
     '1048576 1052672 ENXIO',

@@ -1,6 +1,7 @@
 /**
  * What every `FilesystemApi` does, as a suite that takes a maker of empty filesystems: names,
- * refusals, links, contents, ranges, attributes. What only the log knows (seqs, durability) is not here.
+ * refusals, links, contents, ranges, attributes. What only the log knows (seqs, durability) is not
+ * here.
  */
 
 import * as assert from 'uvu/assert';

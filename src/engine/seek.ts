@@ -1,11 +1,12 @@
 /**
  * Where data and holes of a file begin: lseek(2) with SEEK_DATA and SEEK_HOLE.
  *
- * Looks through the same layers as reading: dirty blocks over shipped pieces over extents, which
- * end at the truncate mark. A block is data where its bytes were written, whatever they are, and
- * where they are in the archive; unwritten blocks are holes, and so is what lies behind the end. A file
- * of any number of extents is looked through in steps, each of them one attempt, with others having
- * their turns in between; the index holds a window of them at a time.
+ * Looks through the same layers as reading: dirty blocks over shipped pieces over extents,
+ * which end at the truncate mark. A block is data where its bytes were written, whatever they
+ * are, and where they are in the archive; unwritten blocks are holes, and so is what lies
+ * behind the end. A file of any number of extents is looked through in steps, each of them one
+ * attempt, with others having their turns in between; the index holds a window of them at a
+ * time.
  */
 
 import { refuse, type Refusal } from '../model/errno.ts';

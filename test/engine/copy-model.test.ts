@@ -1,9 +1,10 @@
 /**
  * Files that are written, copied into one another, cut, removed and made without a name, in a
  * random order, against byte arrays. The model also knows which blocks are data and which are
- * holes, so what SEEK_DATA and SEEK_HOLE answer is compared exactly. Between the operations the volume is
- * closed or killed, with its index or without; in the end the index equals one replayed from the
- * log. A failure names its seed; `SEEDS=n,m` runs those again, `RUNS=n` so many new ones.
+ * holes, so what SEEK_DATA and SEEK_HOLE answer is compared exactly. Between the operations the
+ * volume is closed or killed, with its index or without; in the end the index equals one
+ * replayed from the log. A failure names its seed; `SEEDS=n,m` runs those again, `RUNS=n` so
+ * many new ones.
  */
 
 import { randomInt } from 'node:crypto';

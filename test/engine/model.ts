@@ -24,8 +24,11 @@ interface Node {
   readonly xattrs: Map<ByteString, string>;
   readonly entries: Map<ByteString, Node>;
   parent: Node | undefined;
+  /** Made without a name, and may get one. */
+  isLinkable: boolean;
 }
 
+const O_EXCL = 0o200;
 const MAX_BYTES = 60_000;
 const NAMES = ['a', 'b', 'c', 'd', '\x01\xff', ' ', 'n'.repeat(255)].map(asByteString);
 const ATTRIBUTES = ['user.x', 'user.y', 'trusted.z'].map(asByteString);
@@ -37,7 +40,18 @@ function nodeOf(inode: Inode, parent: Node | undefined): Node {
   const { ino, mode, uid, gid, nlink } = inode;
   const bytes = Buffer.alloc(0);
   const maps = { xattrs: new Map(), entries: new Map() };
-  return { ino, mode, uid, gid, nlink, bytes, mtimeSec: undefined, parent, ...maps };
+  return {
+    ino,
+    mode,
+    uid,
+    gid,
+    nlink,
+    bytes,
+    mtimeSec: undefined,
+    parent,
+    isLinkable: false,
+    ...maps,
+  };
 }
 
 export class Model {
@@ -71,10 +85,13 @@ export class Model {
     return this.#random.weighted<() => Promise<void>>([
       [14, () => this.#create()],
       [22, () => this.#write()],
+      [8, () => this.#copy()],
       [8, () => this.#truncate()],
       [8, () => this.#remove()],
       [12, () => this.#rename()],
       [5, () => this.#link()],
+      [3, () => this.#temporary()],
+      [3, () => this.#linkOpen()],
       [6, () => this.#attributes()],
       [7, () => this.#xattr()],
       [5, () => this.#openSome()],
@@ -159,6 +176,36 @@ export class Model {
     if (!this.#open.some((open) => open.node === node)) this.filesystem.close(file);
   }
 
+  /** copy_file_range(2), aligned or not, also within one file. */
+  async #copy(): Promise<void> {
+    const [source, target] = [this.#anyFile(), this.#anyFile()];
+    if (source === undefined || target === undefined) return;
+    const at = this.#random.integer(source.bytes.length + 1);
+    const toAt = this.#random.pick([at % 4096, (at % 4096) + 8192, this.#random.integer(20_000)]);
+    const length = Math.min(this.#random.integer(30_000), source.bytes.length - at);
+    const [from, to] = [await this.#opened(source, 0), await this.#opened(target)];
+    const overlaps = source === target && at < toAt + length && toAt < at + length;
+    for (let done = 0; done < length;) {
+      const [offset, toOffset] = [sizeOf(at + done), sizeOf(toAt + done)];
+      const rest = length - done;
+      const root = { uid: 0, gid: 0, pid: 1 };
+      const copied = await this.filesystem.copyRange(from, offset, to, toOffset, rest, root);
+      this.#agree('copy', copied, overlaps ? 'EINVAL' : undefined);
+      if (isRefusal(copied)) break;
+      assert.ok(copied > 0, 'nothing is copied before the end of the source');
+      done += copied;
+    }
+    if (!overlaps && length > 0) {
+      const bytes = Buffer.from(source.bytes.subarray(at, at + length));
+      const size = Math.max(target.bytes.length, toAt + length);
+      target.bytes = Buffer.concat([target.bytes, Buffer.alloc(size - target.bytes.length)]);
+      bytes.copy(target.bytes, toAt);
+      target.mtimeSec = undefined;
+    }
+    this.filesystem.close(from);
+    this.filesystem.close(to);
+  }
+
   #anyFile(): Node | undefined {
     const nodes = [...this.#nodes(isFile), ...this.#open.map(({ node }) => node)];
     return nodes.length === 0 ? undefined : this.#random.pick(nodes);
@@ -238,6 +285,39 @@ export class Model {
     if (refusal !== undefined) return;
     dir.entries.set(name, node);
     node.nlink++;
+  }
+
+  /** A file without a name (O_TMPFILE). */
+  async #temporary(): Promise<void> {
+    if (this.#open.length > 8) return;
+    const dir = this.#dir();
+    const caller = this.#caller();
+    const flags = this.#random.pick([2, 2, 2 | O_EXCL]);
+    const made = await this.filesystem.createTemporary(dir.ino, 0o640, flags, caller);
+    if (isRefusal(made)) throw new Error(made.name);
+    const node = nodeOf(made.inode, undefined);
+    node.mode = S_IFREG | 0o640;
+    node.uid = caller.uid;
+    node.gid = (dir.mode & 0o2000) === 0 ? caller.gid : dir.gid;
+    node.nlink = 0;
+    node.isLinkable = (flags & O_EXCL) === 0;
+    this.#open.push({ file: made.file, node });
+  }
+
+  /** linkat(2) of an open file, which may have no name, or none any more. */
+  async #linkOpen(): Promise<void> {
+    if (this.#open.length === 0) return;
+    const { node } = this.#random.pick(this.#open);
+    const dir = this.#dir();
+    const name = this.#random.pick(NAMES);
+    const answer = await this.filesystem.link(node.ino, dir.ino, name, this.#caller());
+    const isNameless = node.nlink === 0 && !node.isLinkable;
+    const refusal = dir.entries.has(name) ? 'EEXIST' : isNameless ? 'ENOENT' : undefined;
+    this.#agree('link of an open file', answer, refusal);
+    if (refusal !== undefined) return;
+    dir.entries.set(name, node);
+    node.nlink++;
+    node.isLinkable = false;
   }
 
   async #attributes(): Promise<void> {

@@ -203,6 +203,8 @@ class NullFilesystem implements FilesystemApi {
   readonly setXattr = () => refuse('EOPNOTSUPP');
   readonly removeXattr = () => refuse('ENODATA');
   readonly sync = () => Promise.resolve();
+  readonly addCacheHolder = () => undefined;
+  readonly removeCacheHolder = () => undefined;
   readonly addReferenceHolder = () => undefined;
   readonly removeReferenceHolder = () => undefined;
   readonly unreferenced = () => undefined;

@@ -20,6 +20,34 @@ export interface Caller {
   readonly uid: number;
   readonly gid: number;
   readonly pid: number;
+  /** Through whom the call came; undefined where that is nobody who keeps copies. */
+  readonly origin?: ChangeOrigin | undefined;
+}
+
+/** Something that was shown before is different now. */
+export type Change =
+  /** The name does not lead to `ino` any more. */
+  | { readonly type: 'entry'; readonly dir: Ino; readonly name: ByteString; readonly ino: Ino }
+  | { readonly type: 'attributes'; readonly ino: Ino }
+  /** Its bytes, and attributes with them. */
+  | { readonly type: 'contents'; readonly ino: Ino };
+
+/** Somebody who keeps copies of what was shown: the kernel behind a mount. */
+export interface CacheHolder {
+  /** Whether there is no other holder: said when it is added, and whenever that changes. */
+  setAlone(isAlone: boolean): void;
+  /**
+   * These changed, and not through this holder: its copies are to be dropped. Resolves when they
+   * are; undefined if it had none. Never rejects.
+   */
+  changed(changes: readonly Change[]): Promise<void> | undefined;
+}
+
+/** One call that came through a holder. */
+export interface ChangeOrigin {
+  readonly holder: CacheHolder;
+  /** The call changed these, and another holder is told: until `told`, if it had copies. */
+  telling(changes: readonly Change[], told: Promise<void> | undefined): void;
 }
 
 /** One open of a file; lives from open to close. */
@@ -188,6 +216,10 @@ export interface FilesystemApi {
   space(): Answer<SpaceInfo>;
   /** Resolves when everything answered so far is durable. */
   sync(): Promise<void>;
+
+  /** From now on `holder` is told what changes otherwise than through itself. */
+  addCacheHolder(holder: CacheHolder): void;
+  removeCacheHolder(holder: CacheHolder): void;
 
   addReferenceHolder(holder: ReferenceHolder): void;
   removeReferenceHolder(holder: ReferenceHolder): void;

@@ -8,6 +8,7 @@
  *   project  pure: mutations, against the state before; the last step that may throw `Miss`
  *   append   into the log's memory tail, with its bytes reserved on the disk (or ENOSPC)
  *   apply    mutations into the overlay: from here on every read sees them
+ *   tell     who keeps copies (kernels of other mounts) that they are out of date (`changes.ts`)
  *   answer   the caller gets its reply
  *   ------   (all of the above without an `await`: atomic by construction, no mutex)
  *   commit   data segments are synced, then the log block is written and synced: durable
@@ -27,8 +28,8 @@ import { assert } from '../model/assert.ts';
 import { refuse, type Refusal } from '../model/errno.ts';
 import type { Event } from '../model/event.ts';
 import type { Seq } from '../model/ids.ts';
-import type { Actor, Cause, TouchedPath, Transaction } from '../model/transaction.ts';
-import type { Answer } from './api.ts';
+import type { Cause, TouchedPath, Transaction } from '../model/transaction.ts';
+import type { Answer, Caller } from './api.ts';
 import { NotYet } from './not-yet.ts';
 
 /** Bound of the overlay: mutating requests wait beyond it while reads go on (architecture 1). */
@@ -46,7 +47,7 @@ const PERSIST_MS = 500;
 /** What an operation decided, to be logged as one transaction. */
 export interface Decided {
   readonly cause: Cause;
-  readonly actor: Actor;
+  readonly actor: Caller;
   readonly paths: readonly TouchedPath[];
   readonly events: readonly Event[];
   /** Frees space or finishes what was begun: may use the reserve of a full disk. */
@@ -57,6 +58,8 @@ export interface CommitOptions {
   readonly index: Index;
   readonly log: LogWriter;
   readonly clock: Clock;
+  /** A transaction was applied: every read sees it. */
+  readonly onApplied?: (decided: Decided) => void;
   /** The index cannot be written (a full disk below it): told once, and again when it recovers. */
   readonly onIndexTrouble: (error: Error | undefined) => void;
 }
@@ -65,6 +68,7 @@ export class Committer {
   readonly #index: Index;
   readonly #log: LogWriter;
   readonly #clock: Clock;
+  readonly #onApplied: ((decided: Decided) => void) | undefined;
   readonly #onIndexTrouble: (error: Error | undefined) => void;
   #persisting: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -78,6 +82,7 @@ export class Committer {
     this.#index = options.index;
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#onApplied = options.onApplied;
     this.#onIndexTrouble = options.onIndexTrouble;
     this.#frozen = options.index.applied;
   }
@@ -125,6 +130,7 @@ export class Committer {
     const mutations = this.#index.prepare(tx);
     if (!this.#log.append(tx, decided.privileged)) return refuse('ENOSPC');
     this.#index.apply(tx, mutations);
+    this.#onApplied?.(decided);
     if (this.#index.overlayBytes > PERSIST_BYTES) this.#schedule(0);
     return tx;
   }

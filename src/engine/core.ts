@@ -10,6 +10,7 @@ import type { Generation, Ino } from '../model/ids.ts';
 import { FIRST_USER_INO } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { AccessTimes } from './access-times.ts';
+import type { Changes } from './changes.ts';
 import type { Committer } from './commit.ts';
 import type { DataWrites } from './data-writes.ts';
 import type { DirtyFiles } from './dirty-files.ts';
@@ -23,6 +24,7 @@ export interface Core {
   readonly writes: DataWrites;
   readonly clock: Clock;
   readonly committer: Committer;
+  readonly changes: Changes;
   readonly dirty: DirtyFiles;
   readonly accesses: AccessTimes;
   readonly paths: Paths;

@@ -271,7 +271,10 @@ function writeAttempt(parts: FileParts, request: WriteRequest): WriteStep {
   const base = (block: number) => bases.get(block);
   const kill = request.kill && withoutSetId(inode.mode) !== undefined;
   const written = { offset, bytes, base, take: request.take };
-  return core.dirty.write(inode, written, core.clock.now(), kill, request.caller) ?? 'written';
+  const refused = core.dirty.write(inode, written, core.clock.now(), kill, request.caller);
+  if (refused !== undefined) return refused;
+  core.changes.written(file.ino, request.caller);
+  return 'written';
 }
 
 /** Blocks of [offset, end) that are written in part and may hold bytes of the file already. */

@@ -14,6 +14,7 @@ import type { Cause } from '../model/transaction.ts';
 import type { Decision } from '../decide/decision.ts';
 import type {
   Answer,
+  CacheHolder,
   Caller,
   FilesystemApi,
   Listing,
@@ -255,6 +256,14 @@ export class Filesystem implements FilesystemApi {
     const failed = await this.#core.dirty.placeAll();
     if (failed !== undefined) throw Object.assign(new Error(failed.name), { code: failed.name });
     await this.#core.log.commit();
+  }
+
+  addCacheHolder(holder: CacheHolder): void {
+    this.#core.changes.add(holder);
+  }
+
+  removeCacheHolder(holder: CacheHolder): void {
+    this.#core.changes.remove(holder);
   }
 
   addReferenceHolder(holder: ReferenceHolder): void {

@@ -22,8 +22,17 @@ import type { LogFunction } from '../io/logger.ts';
 import { nodeDisk } from '../io/node-disk.ts';
 import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
 import { LogWriter } from '../log/writer.ts';
-import { generation, NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
+import {
+  generation,
+  NO_SEQ,
+  rid,
+  seq,
+  type Rid,
+  type SegmentNumber,
+  type Seq,
+} from '../model/ids.ts';
 import { AccessTimes } from './access-times.ts';
+import { Changes } from './changes.ts';
 import { checkIndex, checkLog, damagedLog, type FsckReport, type OnProgress } from './check.ts';
 import { Committer } from './commit.ts';
 import type { Core } from './core.ts';
@@ -157,15 +166,7 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
   const halfMs = Math.ceil((options.commitMs ?? DEFAULT_COMMIT_MS) / 2);
   const run = rid(1 + ports.random.integer(2 ** 40));
   const maintenance = new Maintenance(opened, horizon);
-  const data = await SegmentStore.open({
-    disk: ports.disk,
-    clock: ports.clock,
-    dir: paths.data,
-    rid: run,
-    nextSegment: facts.nextSegment,
-    segmentRid: (segment) => index.segment(segment)?.rid,
-    makeSpace: (bytes) => maintenance.makeSpace(bytes),
-  });
+  const data = await openData(opened, run, facts.nextSegment, maintenance);
   const writes = new DataWrites(data);
   const writer: LogWriter = new LogWriter({
     store: log.store,
@@ -180,10 +181,12 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
     onFailure: options.onFailure,
     commitMs: halfMs,
   });
+  const changes = new Changes();
   const committer: Committer = new Committer({
     index,
     log: writer,
     clock: ports.clock,
+    onApplied: (decided) => changes.applied(decided),
     onIndexTrouble: (error) => tellIndexTrouble(options.log, error),
   });
   const pathCache = new Paths();
@@ -206,6 +209,7 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
     writes,
     clock: ports.clock,
     committer,
+    changes,
     dirty,
     accesses,
     paths: pathCache,
@@ -215,6 +219,23 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
   const volume = new Volume(opened, core, data, maintenance, unlock);
   await volume.start();
   return volume;
+}
+
+function openData(
+  { index, paths, ports }: Opened,
+  run: Rid,
+  nextSegment: SegmentNumber,
+  maintenance: Maintenance,
+): Promise<SegmentStore> {
+  return SegmentStore.open({
+    disk: ports.disk,
+    clock: ports.clock,
+    dir: paths.data,
+    rid: run,
+    nextSegment,
+    segmentRid: (segment) => index.segment(segment)?.rid,
+    makeSpace: (bytes) => maintenance.makeSpace(bytes),
+  });
 }
 
 function tellIndexTrouble(log: LogFunction, error: Error | undefined): void {

@@ -9,12 +9,14 @@ import type { FilesystemApi, OpenFile } from '../engine/api.ts';
 import type { LogFunction } from '../io/logger.ts';
 import { ERRNO } from '../model/errno.ts';
 import { notedAccesses, type NotedAccesses } from './access.ts';
+import { KernelCopies } from './copies.ts';
 import { Handles, type OpenDirectory } from './handles.ts';
 import { Request } from './kernel/decode.ts';
 import { newFrame, validity } from './kernel/encode.ts';
 import { OPCODE_LIMIT } from './kernel/layout.ts';
 import { Lookups } from './lookups.ts';
 import { dispatch, OPCODE_NAMES } from './operations/dispatch.ts';
+import { QueuedNotifier, type Notifier } from './notifier.ts';
 import { PageCache } from './page-cache.ts';
 import { Pending } from './pending.ts';
 import { REPLY_BYTES, sendErrno, type Serving } from './serving.ts';
@@ -34,7 +36,9 @@ const TIMEOUT_MS = 1000;
 /** Serves the requests of one transport with one filesystem. */
 export class MountService implements Receiver {
   readonly serving: Serving;
-  readonly #request = new Request();
+  /** For changes that did not come through this mount. */
+  readonly notifier: Notifier;
+  readonly #request: Request;
   readonly #counts = new Float64Array(OPCODE_LIMIT);
   readonly #onEnded: (reason: string) => void;
 
@@ -46,21 +50,30 @@ export class MountService implements Receiver {
   ) {
     this.#onEnded = onEnded;
     const { filesystem, log, entryTimeoutMs = TIMEOUT_MS, attrTimeoutMs = TIMEOUT_MS } = options;
+    const lookups = new Lookups();
+    const pages = new PageCache();
+    const notifier = new QueuedNotifier(transport, lookups, pages, log);
+    const copies = new KernelCopies(lookups, notifier);
+    this.notifier = notifier;
+    this.#request = new Request(copies);
     this.serving = {
       filesystem,
       transport,
       reply: newFrame(REPLY_BYTES),
       valid: validity(entryTimeoutMs, attrTimeoutMs),
-      lookups: new Lookups(),
+      heldValid: validity(0, 0),
+      lookups,
       files: new Handles<OpenFile>(),
       directories: new Handles<OpenDirectory>(),
       pending: new Pending((unique) => sendErrno(this.serving, unique, ERRNO.EINTR)),
-      pages: new PageCache(),
+      pages,
+      copies,
       noted: options.noted ?? notedAccesses([], false),
       log,
       initialized,
     };
-    filesystem.addReferenceHolder(this.serving.lookups);
+    filesystem.addReferenceHolder(lookups);
+    filesystem.addCacheHolder(copies);
   }
 
   receive(frame: Frame, length: number): void {
@@ -75,7 +88,8 @@ export class MountService implements Receiver {
   }
 
   ended(reason: string): void {
-    const { filesystem, lookups, files, directories, pending } = this.serving;
+    const { filesystem, lookups, files, directories, pending, copies } = this.serving;
+    filesystem.removeCacheHolder(copies);
     pending.clear();
     for (const file of files.clear()) filesystem.close(file);
     for (const directory of directories.clear()) directory.listing.close();

@@ -12,6 +12,7 @@ import { ERRNO, isRefusal, type Refusal } from '../model/errno.ts';
 import type { Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { NotedAccesses } from './access.ts';
+import type { KernelCopies } from './copies.ts';
 import type { Handles, OpenDirectory } from './handles.ts';
 import type { Request } from './kernel/decode.ts';
 import { putEntry, putHeader, type Validity } from './kernel/encode.ts';
@@ -19,7 +20,9 @@ import { OUT_HEADER_BYTES } from './kernel/layout.ts';
 import type { Lookups } from './lookups.ts';
 import type { PageCache } from './page-cache.ts';
 import type { Pending } from './pending.ts';
+import { STUCK_MS } from './notifier.ts';
 import type { Frame, FuseTransport } from './transport.ts';
+import { within } from './waiting.ts';
 
 export interface Serving {
   readonly filesystem: FilesystemApi;
@@ -27,12 +30,15 @@ export interface Serving {
   /** The one reply buffer: REPLY_BYTES, used within one synchronous step. */
   readonly reply: Frame;
   readonly valid: Validity;
+  /** That of an answer that was held back: what it says may be out of date already. */
+  readonly heldValid: Validity;
   readonly lookups: Lookups;
   readonly files: Handles<OpenFile>;
   readonly directories: Handles<OpenDirectory>;
   readonly pending: Pending;
   readonly pages: PageCache;
   readonly noted: NotedAccesses;
+  readonly copies: KernelCopies;
   readonly log: LogFunction;
   /** INIT was answered, or could not be (`problem`). */
   readonly initialized: (problem: string | undefined) => void;
@@ -86,6 +92,7 @@ export function sendChunks(
 
 /** Replies with an entry: the kernel has one more reference to `inode`. */
 export function sendEntry(serving: Serving, unique: number, inode: Inode): void {
+  serving.copies.gaveAttributes(inode.ino);
   const bytes = putEntry(serving.reply.words, BODY, inode, serving.valid);
   if (sendBody(serving, unique, bytes)) serving.lookups.add(inode.ino);
   else notGranted(serving, inode.ino);
@@ -99,7 +106,10 @@ export function notGranted(serving: Serving, ino: Ino): void {
 /** What an interrupt may do to a request that waits; see `pending.ts`. */
 export type Patience = 'interruptible' | 'uninterruptible';
 
-/** Replies to `request` with what `give` makes of `answer`, or with its refusal; now or later. */
+/**
+ * Replies to `request` with what `give` makes of `answer`, or with its refusal; now, or later, when
+ * it is there and the kernels of other mounts know of what it changed.
+ */
 export function answer<T>(
   serving: Serving,
   request: Request,
@@ -108,9 +118,15 @@ export function answer<T>(
   patience: Patience = 'uninterruptible',
 ): void {
   if (answered instanceof Promise) {
-    answerLater(serving, request, answered, give, patience);
-  } else settle(serving, request.unique, answered, give);
+    return answerLater(serving, request, answered, give, patience);
+  }
+  const hold = request.origin?.takeHold();
+  if (hold === undefined) return settle(serving, request.unique, answered, give);
+  const told = within<unknown>(STUCK_MS, hold, undefined).then(() => answered);
+  return answerLater(heldBack(serving), request, told, give, patience);
 }
+
+const heldBack = (serving: Serving): Serving => ({ ...serving, valid: serving.heldValid });
 
 function settle<T>(serving: Serving, unique: number, outcome: T | Refusal, give: Give<T>): void {
   if (isRefusal(outcome)) sendErrno(serving, unique, outcome.errno);
@@ -124,16 +140,24 @@ function answerLater<T>(
   give: Give<T>,
   patience: Patience,
 ): void {
-  const { unique, opcode, ino } = request;
+  const { unique, opcode, ino, origin } = request;
+  let answering = serving;
+  const held = (outcome: T | Refusal): T | Refusal | Promise<T | Refusal> => {
+    const hold = origin?.takeHold();
+    if (hold === undefined) return outcome;
+    answering = heldBack(serving);
+    return within<unknown>(STUCK_MS, hold, undefined).then(() => outcome);
+  };
   serving.pending.add(unique, patience === 'interruptible');
   const whenFailed = (error: unknown): void => {
     serving.pending.finish(unique);
     sendFailure(serving, unique, ino, opcode, error);
   };
-  promise
+  // Without a hold not one more turn of the promises: order among answers stays as it was.
+  (origin === undefined ? promise : promise.then(held))
     .then((outcome) => {
-      if (serving.pending.finish(unique)) settle(serving, unique, outcome, give);
-      else if (patience === 'uninterruptible') giveToNobody(serving, unique, outcome, give);
+      if (serving.pending.finish(unique)) settle(answering, unique, outcome, give);
+      else if (patience === 'uninterruptible') giveToNobody(answering, unique, outcome, give);
     })
     .catch(whenFailed);
 }

@@ -28,7 +28,7 @@ import {
 } from './kernel/mount.ts';
 import { notedAccesses } from './access.ts';
 import { MountService } from './service.ts';
-import { QueuedNotifier, type Notifier } from './notifier.ts';
+import type { Notifier } from './notifier.ts';
 
 export interface SessionOptions {
   readonly filesystem: FilesystemApi;
@@ -100,8 +100,7 @@ class KernelSession implements Session {
       initialized.resolve(`the mount ended before it was usable: ${reason}`);
       this.#end(reason);
     });
-    const { lookups, pages } = this.#service.serving;
-    this.invalidate = new QueuedNotifier(this.#channel, lookups, pages, options.log);
+    this.invalidate = this.#service.notifier;
     this.ready = this.#untilReady(initialized.promise);
     this.#channel.start(this.#service);
   }

@@ -6,6 +6,7 @@
 
 import type {
   Answer,
+  CacheHolder,
   Caller,
   DirectoryEntry,
   FilesystemApi,
@@ -82,6 +83,8 @@ const CLOCK_OFFSET = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
 export class MemoryFilesystem implements FilesystemApi {
   readonly nodes = new Map<Ino, Node>();
   readonly holders = new Set<ReferenceHolder>();
+  /** Told by tests, not by what changes here. */
+  readonly cacheHolders = new Set<CacheHolder>();
   /** Reads of a file whose name starts with "slow" answer after this long; Infinity is never. */
   slowReadMs = 50;
   /** Every answer comes as a promise. */
@@ -645,6 +648,14 @@ export class MemoryFilesystem implements FilesystemApi {
 
   sync(): Promise<void> {
     return Promise.resolve();
+  }
+
+  addCacheHolder(holder: CacheHolder): void {
+    this.cacheHolders.add(holder);
+  }
+
+  removeCacheHolder(holder: CacheHolder): void {
+    this.cacheHolders.delete(holder);
   }
 
   addReferenceHolder(holder: ReferenceHolder): void {

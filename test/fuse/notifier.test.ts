@@ -16,32 +16,36 @@ function make() {
   const logged: string[] = [];
   const log = (_level: unknown, text: string): void => void logged.push(text);
   const queued = new QueuedNotifier(transport, lookups, new PageCache(), log);
-  return { transport, queued, logged };
+  return { transport, lookups, queued, logged };
 }
 
-notifier('one at a time, in order, each thing once while it waits', async () => {
-  const { transport, queued } = make();
+notifier('in order, a bounded number on their way, each thing once while it waits', async () => {
+  const { transport, lookups, queued } = make();
   let release: () => void = () => undefined;
   transport.notifying = new Promise((resolve) => (release = resolve));
+  const many = Array.from({ length: 16 }, (_, i) => ino(3000 + i));
+  for (const one of many) lookups.add(one);
   const name = asByteString('n');
   const all = [
-    queued.contents(ino(2000)),
+    ...many.map((one) => queued.contents(one)),
     queued.contents(ino(2001)),
     queued.contents(ino(2001)),
     queued.entry(ino(2001), name),
     queued.entry(ino(2001), name),
-    queued.contents(ino(2000)),
+    queued.contents(many[0]!),
   ];
-  assert.is(transport.notifications.length, 1, 'a second one was sent before the first was done');
+  assert.is(transport.notifications.length, 16, 'more were sent before the first was done');
+  assert.ok(queued.mayWaitFor(ino(2001)) && queued.mayWaitFor(many[0]!));
+  assert.not(queued.mayWaitFor(ino(2000)));
+  assert.is(queued.underWay(many[0]!), all.at(-1), 'the last one about it');
+  assert.is(queued.underWay(many[1]!), all[1]);
   release();
   await Promise.all(all);
   const about = transport.notifications.map((m) => [m.readUInt32LE(4), m.readUInt32LE(16)]);
-  assert.equal(about, [
-    [2, 2000],
-    [2, 2001],
-    [3, 2001],
-    [2, 2000],
-  ]);
+  assert.equal(about, [...many.map((one) => [2, one]), [2, 2001], [3, 2001], [2, many[0]]]);
+  assert.not(queued.mayWaitFor(ino(2001)) || queued.mayWaitFor(many[0]!));
+  assert.is(queued.underWay(many[0]!), undefined);
+  assert.not(queued.isStuck);
 });
 
 notifier('what the kernel never looked up is not spoken of', async () => {

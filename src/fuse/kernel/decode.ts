@@ -10,6 +10,7 @@
 import type { Caller } from '../../engine/api.ts';
 import { asByteString, type ByteString, type Ino } from '../../model/ids.ts';
 import { sizeOfHalves, type Size } from '../../model/size.ts';
+import { RequestOrigin, type KernelCopies } from '../copies.ts';
 import type { Frame } from '../transport.ts';
 import { IN_HEADER, IN_HEADER_BYTES } from './layout.ts';
 
@@ -28,14 +29,24 @@ export class Request {
   ino = 0 as Ino;
   /** End of the operation's part, in bytes: where extensions begin. */
   end = 0;
+  /** Where this request's changes come from, once its caller was asked for and others may care. */
+  origin: RequestOrigin | undefined;
   #frame: Frame = NO_FRAME;
-  #caller = NOBODY;
+  #caller: Caller;
+  readonly #copies: KernelCopies | undefined;
+
+  /** Requests of the mount whose kernel has `copies`. */
+  constructor(copies?: KernelCopies) {
+    this.#copies = copies;
+    this.#caller = copies === undefined ? NOBODY : { ...NOBODY, origin: copies.alone };
+  }
 
   /** Takes a message of `length` bytes. False if not even its header makes sense. */
   fill(frame: Frame, length: number): boolean {
     this.#frame = frame;
     this.opcode = 0;
     this.unique = 0;
+    this.origin = undefined;
     if (length < IN_HEADER_BYTES || length > frame.bytes.length) return false;
     this.unique = this.#wide(IN_HEADER.unique);
     if (this.#word(IN_HEADER.length) !== length) return false;
@@ -52,14 +63,20 @@ export class Request {
     return IN_HEADER_BYTES + bytes <= this.end;
   }
 
-  /** Who made the request. The object is shared between requests of the same caller. */
+  /** Who made the request. With one mount, requests of the same caller share the object. */
   get caller(): Caller {
     const uid = this.#word(IN_HEADER.uid);
     const gid = this.#word(IN_HEADER.gid);
     const pid = this.#word(IN_HEADER.pid);
+    const copies = this.#copies;
+    if (copies?.isAlone === false) {
+      this.origin ??= new RequestOrigin(copies, this.ino);
+      return { uid, gid, pid, origin: this.origin };
+    }
     const last = this.#caller;
     if (last.uid === uid && last.gid === gid && last.pid === pid) return last;
-    this.#caller = { uid, gid, pid };
+    this.#caller =
+      copies === undefined ? { uid, gid, pid } : { uid, gid, pid, origin: copies.alone };
     return this.#caller;
   }
 

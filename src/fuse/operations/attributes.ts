@@ -14,10 +14,12 @@ import type { Operation } from './operation.ts';
 const NSEC_MAX = 999_999_999;
 
 function sendAttr(serving: Serving, unique: number, inode: Inode): void {
+  serving.copies.gaveAttributes(inode.ino);
   sendBody(serving, unique, putAttrOut(serving.reply.words, BODY, inode, serving.valid));
 }
 
 function sendStatx(serving: Serving, unique: number, inode: Inode): void {
+  serving.copies.gaveAttributes(inode.ino);
   sendBody(serving, unique, putStatxOut(serving.reply.words, BODY, inode, serving.valid));
 }
 

@@ -134,7 +134,9 @@ function sendEntries(serving: Serving, unique: number, scan: Scan, found: Found)
 function addListed(serving: Serving, entries: readonly DirectoryEntry[], listed: number): void {
   for (let i = 0; i < listed; i++) {
     const entry = entries[i];
-    if (entry?.inode !== undefined) serving.lookups.add(entry.inode.ino);
+    if (entry?.inode === undefined) continue;
+    serving.lookups.add(entry.inode.ino);
+    serving.copies.gaveAttributes(entry.inode.ino);
   }
 }
 

@@ -120,6 +120,7 @@ export const open: Operation = {
 function sendCreated(serving: Serving, unique: number, created: Created, flags: number): void {
   const { inode, file } = created;
   const { words } = serving.reply;
+  serving.copies.gaveAttributes(inode.ino);
   const fh = serving.files.add(file);
   const replyFlags = openFlags(serving, file, flags);
   const entryBytes = putEntry(words, BODY, inode, serving.valid);
@@ -193,6 +194,7 @@ export const read: Operation = {
     const offset = request.size(READ_IN.offset);
     if (offset === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
     const length = Math.min(request.u32(READ_IN.size), MAX_IO_BYTES);
+    serving.copies.gavePages(file.ino);
     const bytes = serving.filesystem.read(file, offset, length);
     return answer(serving, request, bytes, sendRead, 'interruptible');
   },
@@ -227,6 +229,7 @@ export const write: Operation = {
     if (offset === undefined || data === undefined) {
       return sendErrno(serving, request.unique, ERRNO.EINVAL);
     }
+    serving.copies.gavePages(file.ino);
     const payload = new RequestPayload(data, serving.transport);
     const kill = (request.u32(WRITE_IN.flags) & WRITE_KILL_SUIDGID) !== 0;
     const written = serving.filesystem.write(file, offset, payload, kill, request.caller);

@@ -16,7 +16,9 @@ export const lookup: Operation = {
 };
 
 function forgetLookups(serving: Serving, ino: Ino, times: number): void {
-  if (serving.lookups.forget(ino, times)) serving.filesystem.unreferenced(ino);
+  if (!serving.lookups.forget(ino, times)) return;
+  serving.copies.forgot(ino);
+  serving.filesystem.unreferenced(ino);
 }
 
 /** Has no reply. */

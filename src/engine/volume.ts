@@ -14,23 +14,14 @@
  * or data failed closes without that mark.
  */
 
-import { SegmentStore } from '../data/segment-store.ts';
-import { sweep } from '../data/sweep.ts';
+import type { SegmentStore } from '../data/segment-store.ts';
 import type { Index } from '../index/index.ts';
 import { Store } from '../index/store.ts';
 import type { LogFunction } from '../io/logger.ts';
 import { nodeDisk } from '../io/node-disk.ts';
 import { FileLogStore, type OpenedLog } from '../log/file-store.ts';
 import { LogWriter } from '../log/writer.ts';
-import {
-  generation,
-  NO_SEQ,
-  rid,
-  seq,
-  type Rid,
-  type SegmentNumber,
-  type Seq,
-} from '../model/ids.ts';
+import { generation, NO_SEQ, rid, seq, type Seq } from '../model/ids.ts';
 import { AccessTimes } from './access-times.ts';
 import { Changes } from './changes.ts';
 import { checkIndex, checkLog, damagedLog, type FsckReport, type OnProgress } from './check.ts';
@@ -40,6 +31,7 @@ import { DataWrites } from './data-writes.ts';
 import { DirtyFiles } from './dirty-files.ts';
 import { Filesystem } from './filesystem.ts';
 import { Maintenance } from './maintenance.ts';
+import { openData, sweepData } from './open-data.ts';
 import { Paths } from './paths.ts';
 import { systemPorts, type VolumePorts } from './ports.ts';
 import { Reader } from './reading.ts';
@@ -221,32 +213,9 @@ async function startVolume(opened: Opened, unlock: () => void): Promise<Volume> 
   return volume;
 }
 
-function openData(
-  { index, paths, ports }: Opened,
-  run: Rid,
-  nextSegment: SegmentNumber,
-  maintenance: Maintenance,
-): Promise<SegmentStore> {
-  return SegmentStore.open({
-    disk: ports.disk,
-    clock: ports.clock,
-    dir: paths.data,
-    rid: run,
-    nextSegment,
-    segmentRid: (segment) => index.segment(segment)?.rid,
-    makeSpace: (bytes) => maintenance.makeSpace(bytes),
-  });
-}
-
 function tellIndexTrouble(log: LogFunction, error: Error | undefined): void {
   if (error === undefined) log('info', 'the index can be written again');
   else log('error', `the index cannot be written, it is kept in memory: ${error.message}`);
-}
-
-async function sweepData({ ports, paths, index, options }: Opened): Promise<void> {
-  const report = await sweep({ disk: ports.disk, dir: paths.data, items: index });
-  if (report.deletedFiles + report.cutFiles === 0) return;
-  options.log('info', 'swept data that no transaction names', report);
 }
 
 export interface VolumeStatus {

@@ -37,7 +37,11 @@ for (const name of ['a', 'b']) {
   );
 }
 
+let isEnding = false;
+
 async function end(): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
   for (const session of sessions) await session.unmount({ lazy: true });
   await volume.close();
   process.exit(0);

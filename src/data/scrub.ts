@@ -81,9 +81,16 @@ class Scrub {
   readonly #options: ScrubOptions;
   readonly #begun: number;
   readonly #buffer = Buffer.allocUnsafe(READ_BLOCKS * BLOCK_BYTES);
+  /**
+   * A stored 0 is taken for none: it stands where blocks before others of their run were allocated
+   * (fallocate) and not written, whose bytes on the disk mean nothing. One written block in 2^32
+   * has that checksum, and is verified by its readers only.
+   */
+  readonly #checksums: Checksums;
 
   constructor(options: ScrubOptions) {
     this.#options = options;
+    this.#checksums = (segment, block) => options.checksums(segment, block) || undefined;
     this.#begun = options.clock.monotonicMs();
   }
 
@@ -135,7 +142,7 @@ class Scrub {
   async #verify(place: Place): Promise<BadRange['why'] | undefined> {
     const into = this.#buffer.subarray(0, place.count * BLOCK_BYTES);
     try {
-      await this.#options.files.read(place, into, this.#options.checksums);
+      await this.#options.files.read(place, into, this.#checksums);
       return undefined;
     } catch (error) {
       if (error instanceof DamagedBlock) return 'checksum';
@@ -185,7 +192,7 @@ class Scrub {
 
   #count(place: Place): void {
     for (let i = 0; i < place.count; i++) {
-      const stored = this.#options.checksums(place.segment, place.segmentBlock + i);
+      const stored = this.#checksums(place.segment, place.segmentBlock + i);
       if (stored === undefined) this.counts.unverifiedBlocks++;
       else this.counts.verifiedBlocks++;
     }

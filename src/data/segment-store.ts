@@ -1,8 +1,8 @@
 /**
  * The data store on segment files: `DataStore` over the disk port. It joins the parts - space kept
  * reserved ahead (`space-ahead.ts`), writing behind (`write-behind.ts`), open files
- * (`descriptors.ts`), reading (`read.ts`) - and owns the folder of this run's segments, which no
- * other run ever writes to.
+ * (`descriptors.ts`), reading (`read.ts`) - and owns the folder of this run's segments. Another run
+ * writes there only what this one allocated for a file and never wrote (`adopted.ts`).
  *
  * Order of events for a block, and what a crash after each step leaves:
  * 1. its segment is created, its name synced, space reserved: a file that nothing knows (swept);
@@ -19,11 +19,12 @@ import type { Disk, File } from '../io/disk.ts';
 import { assert } from '../model/assert.ts';
 import { BLOCK_BYTES, segmentNumber, type Rid, type SegmentNumber } from '../model/ids.ts';
 import type { Span } from './allocator.ts';
+import { AdoptedPlaces } from './adopted.ts';
 import { Descriptors } from './descriptors.ts';
 import { read, readNow, type Sources } from './read.ts';
 import { segmentFolder, segmentPath } from './segments.ts';
 import { reserveBytes } from './space.ts';
-import { SpaceAhead, type ReservedFiles } from './space-ahead.ts';
+import { isFull, SpaceAhead, type ReservedFiles } from './space-ahead.ts';
 import { MissingSegment, type Allocation } from './types.ts';
 import type { Checksums, DataStore, Place } from './types.ts';
 import { MAX_BATCH_BYTES } from './write-queue.ts';
@@ -65,6 +66,7 @@ export class SegmentStore implements DataStore {
   readonly #sources: Sources;
   /** Segments that this run created. */
   readonly #own = new Set<SegmentNumber>();
+  readonly #adopted = new AdoptedPlaces();
   /** Segments of this run that nothing has been allocated from. */
   readonly #untouched = new Set<SegmentNumber>();
   #nextSegment: number;
@@ -93,7 +95,8 @@ export class SegmentStore implements DataStore {
       clock: options.clock,
       unsyncedLimit,
       acquire: (segment) => {
-        assert(this.#own.has(segment), `segment ${segment} belongs to another run`);
+        const isOurs = this.#own.has(segment) || this.#adopted.has(segment);
+        assert(isOurs, `segment ${segment} belongs to another run`);
         return descriptors.acquire(segment);
       },
     });
@@ -166,6 +169,27 @@ export class SegmentStore implements DataStore {
   write(place: Place, bytes: Buffer, done?: () => void, durable?: () => void): void {
     assert(bytes.length === place.count * BLOCK_BYTES, `${bytes.length} bytes for ${place.count}`);
     this.#writing.write(place, bytes, done, durable);
+  }
+
+  hold(place: Place, durable: () => void): void {
+    this.#writing.hold(place, durable);
+  }
+
+  isWritable(place: Place): boolean | undefined {
+    return this.#own.has(place.segment) || this.#adopted.isWritable(place);
+  }
+
+  async adopt(place: Place): Promise<void> {
+    const { segment, segmentBlock, count } = place;
+    try {
+      await this.#descriptors.use(segment, (file) =>
+        file.extend(segmentBlock * BLOCK_BYTES, count * BLOCK_BYTES),
+      );
+      this.#adopted.add(place, true);
+    } catch (error) {
+      if (!(error instanceof MissingSegment) && !isFull(error)) throw error;
+      this.#adopted.add(place, false);
+    }
   }
 
   sync(segments?: ReadonlySet<SegmentNumber>): Promise<void> {

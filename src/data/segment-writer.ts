@@ -2,6 +2,9 @@
  * One data segment of this run while it is written: its file, the writes queued for it, and how
  * much of what was written is not synced. Owned by the segment store, which decides when to write.
  *
+ * Blocks that were allocated without bytes (fallocate) are part of that: the next sync makes their
+ * space durable, and the file as long as they reach, so that they can be punched when they go.
+ *
  * Order: `add` (in memory) -> `writeBatch` (page cache; buffers given back) -> `datasync`
  * (durable; the writes are told). A crash before the last step may leave any part of the bytes,
  * none of which the durable log names.
@@ -10,6 +13,7 @@
 import { BLOCK_BYTES, type SegmentNumber } from '../model/ids.ts';
 import type { HeldFile } from './descriptors.ts';
 import { SharedRun } from './shared-run.ts';
+import type { Place } from './types.ts';
 import { WriteQueue, type WriteBatch } from './write-queue.ts';
 
 /** Someone who waits until the writes that were queued when he came are on the disk. */
@@ -34,10 +38,12 @@ export class SegmentWriter {
   readonly #acquire: () => Promise<HeldFile>;
   readonly #synced: (bytes: number) => void;
   readonly #sync: SharedRun;
-  #held: Promise<HeldFile> | undefined;
+  #file: Promise<HeldFile> | undefined;
   #unsyncedBytes = 0;
   /** To be called when what was written is durable. */
   #durable: (() => void)[] = [];
+  /** Places whose space is to be durable after the next sync. */
+  #held: Place[] = [];
   #waiters: Waiter[] = [];
 
   /**
@@ -72,7 +78,7 @@ export class SegmentWriter {
 
   /** Nothing is queued, written but not synced, or being synced. */
   get settled(): boolean {
-    return this.queue.isEmpty && this.#unsyncedBytes === 0 && this.#sync.current === undefined;
+    return this.queue.isEmpty && !this.#hasUnsynced && this.#sync.current === undefined;
   }
 
   /** Writes the next batch of the queue; resolves to it once its buffers are free again. */
@@ -108,11 +114,20 @@ export class SegmentWriter {
     });
   }
 
-  /** Makes what was written before the call durable. */
+  /** The space of `place` becomes durable with the next sync; `durable` is called then. */
+  hold(place: Place, durable: () => void): void {
+    this.#held.push(place);
+    this.#durable.push(durable);
+  }
+
+  /** Makes what was written or held before the call durable. */
   datasync(): Promise<void> {
-    const running = this.#sync.current;
-    if (running !== undefined) return this.#unsyncedBytes === 0 ? running : this.#sync.request();
-    return this.#unsyncedBytes === 0 ? Promise.resolve() : this.#sync.request();
+    if (this.#hasUnsynced) return this.#sync.request();
+    return this.#sync.current ?? Promise.resolve();
+  }
+
+  get #hasUnsynced(): boolean {
+    return this.#unsyncedBytes > 0 || this.#held.length > 0;
   }
 
   /** Gives every waiting buffer back unwritten and tells those who wait why. */
@@ -126,7 +141,7 @@ export class SegmentWriter {
    * Cuts off what was reserved and never allocated, and lets go of the file. Call once, settled.
    */
   async release(): Promise<void> {
-    if (this.#held === undefined && this.cutAt === undefined) return;
+    if (this.#file === undefined && this.cutAt === undefined) return;
     const { file, release } = await this.#open();
     try {
       if (this.cutAt !== undefined) await file.truncate(this.cutAt * BLOCK_BYTES);
@@ -136,16 +151,21 @@ export class SegmentWriter {
   }
 
   #open(): Promise<HeldFile> {
-    this.#held ??= this.#acquire();
-    return this.#held;
+    this.#file ??= this.#acquire();
+    return this.#file;
   }
 
   async #datasync(): Promise<void> {
     const { file } = await this.#open();
     const bytes = this.#unsyncedBytes;
     const durable = this.#durable;
+    const held = this.#held;
     this.#unsyncedBytes = 0;
     this.#durable = [];
+    this.#held = [];
+    for (const { segmentBlock, count } of held) {
+      await file.extend(segmentBlock * BLOCK_BYTES, count * BLOCK_BYTES);
+    }
     await file.datasync();
     this.#synced(bytes);
     for (const tell of durable) tell();

@@ -202,7 +202,8 @@ export class SpaceAhead {
 
 const keptFrom = (privileged: boolean): number => (privileged ? 0 : KEPT_BLOCKS);
 
-function isFull(error: unknown): boolean {
+/** Whether the disk below refused for want of space. */
+export function isFull(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return code === 'ENOSPC' || code === 'EDQUOT';
 }

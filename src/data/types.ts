@@ -60,6 +60,22 @@ export interface DataStore {
    * no transaction names it; any other overlap is a bug.
    */
   write(place: Place, bytes: Buffer, done?: () => void, durable?: () => void): void;
+  /**
+   * The space of a place that was allocated and gets no bytes now (fallocate) is made durable by
+   * the next sync of its segment; `durable` is called then, as for `write`.
+   */
+  hold(place: Place, durable: () => void): void;
+  /**
+   * Whether blocks that were allocated and never written may be written now: those of this run, and
+   * those of another run that `adopt` has looked at. Undefined where it has not.
+   */
+  isWritable(place: Place): boolean | undefined;
+  /**
+   * Makes a place that another run allocated, and never wrote, writable by this one: its file is
+   * there, and has the space (a copy of a volume may have lost it). Afterwards `isWritable` answers,
+   * with false where that could not be. Rejects with the disk's other errors.
+   */
+  adopt(place: Place): Promise<void>;
   /** Bytes queued and not yet handed to the disk. */
   readonly queuedBytes: number;
   /**

@@ -88,6 +88,13 @@ export class WriteBehind {
     else this.#armTimer();
   }
 
+  /** See `DataStore.hold`. */
+  hold(place: Place, durable: () => void): void {
+    if (this.#failure !== undefined) return;
+    const writer = this.#writers.get(place.segment) ?? this.#openLate(place.segment);
+    writer.hold(place, durable);
+  }
+
   /** See `DataStore.sync`. */
   async sync(segments: ReadonlySet<SegmentNumber> | undefined): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;

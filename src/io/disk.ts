@@ -7,7 +7,7 @@
  *   or `File.writeDurably` wrote them;
  * - a file's size counts as data: `datasync` makes an extension durable;
  * - a created, renamed or removed name is durable once `syncDir` of its directory returned;
- * - `reserve` and `punch` survive like writes do.
+ * - `reserve`, `extend` and `punch` survive like writes do.
  * After a failed write or sync of a file nothing is known about its unsynced bytes: callers stop.
  *
  * Operating failures are thrown as Node's system errors (`code`: 'ENOSPC', 'EIO' ...).
@@ -43,6 +43,11 @@ export interface File {
   truncate(sizeBytes: number): Promise<void>;
   /** Allocates disk space for [offset, offset + length) without changing the file's size. */
   reserve(offset: number, length: number): Promise<void>;
+  /**
+   * Like `reserve`, and the file reaches at least to the end of the range: what lies before the end
+   * of a file can be punched everywhere. Bytes that are there stay, also those written meanwhile.
+   */
+  extend(offset: number, length: number): Promise<void>;
   /**
    * Gives back the disk space of [offset, offset + length); it reads as zeros. Idempotent. Space
    * reserved beyond the end of the file may stay (ext4 leaves it): `truncate` to the file's own

@@ -130,6 +130,10 @@ class NodeFile implements File {
     if (length > 0) await fallocate(this.#open(), FALLOC_KEEP_SIZE, offset, length);
   }
 
+  async extend(offset: number, length: number): Promise<void> {
+    if (length > 0) await fallocate(this.#open(), 0, offset, length);
+  }
+
   async punch(offset: number, length: number): Promise<void> {
     const mode = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE;
     if (length > 0) await fallocate(this.#open(), mode, offset, length);

@@ -45,6 +45,10 @@ export function addBytes(a: Size, bytes: number): Size {
   return { blocks: a.blocks + (sum - tail) / BLOCK_BYTES, tail };
 }
 
+/** `a + b`; up to twice MAX_SIZE exact. */
+export const addSizes = (a: Size, b: Size): Size =>
+  addBytes({ blocks: a.blocks + b.blocks, tail: a.tail }, b.tail);
+
 /** Negative, zero or positive as `a` is smaller than, equal to or larger than `b`. */
 export const compareSizes = (a: Size, b: Size): number => a.blocks - b.blocks || a.tail - b.tail;
 

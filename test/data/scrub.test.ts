@@ -189,4 +189,19 @@ test('a segment that is written until its owners are counted is not called unown
   assert.ok(isCounted);
 });
 
+test('blocks that were allocated and not written are unverified, whatever the disk has', async () => {
+  const v = await volume();
+  const zeroed = Buffer.alloc(4 * 4);
+  v.items.addChecksums({ ...(v.places[2] as Place), count: 4 }, zeroed);
+  const checksums = (segment: number, block: number) =>
+    block >= 12 && block < 16 ? 0 : v.items.checksum(segmentNumber(segment), block);
+  for (const block of [12, 13, 16]) flip(v, block);
+  const report = await scrub({ ...v.options, checksums });
+  assert.is(report.unverifiedBlocks, 4);
+  assert.equal(
+    report.bad.map(({ segmentBlock, count }) => [segmentBlock, count]),
+    [[16, 1]],
+  );
+});
+
 test.run();

@@ -512,4 +512,95 @@ test('a place allocated before its segment was full can be written after', async
   assert.is(await store.allocatedBytes(late.segment), 64 * MIB);
 });
 
+test('space that is held survives a power loss, in a file that reaches as far', async () => {
+  for (let seed = 1; seed <= 25; seed++) {
+    const disk = await simDisk(seed);
+    const store = await openStore(disk);
+    const place = only(allocate(store, 300).places);
+    let told = 0;
+    store.hold(place, () => told++);
+    assert.is(told, 0);
+    await store.sync(new Set([place.segment]));
+    assert.is(told, 1);
+    const found = disk.crash(new SimRandom(seed));
+    const path = segmentPath(DATA, rid(1), place.segment);
+    const info = await found.info(path);
+    assert.ok((info?.sizeBytes ?? 0) >= 300 * BLOCK_BYTES, `seed ${seed}: ${info?.sizeBytes}`);
+    assert.ok((info?.allocatedBytes ?? 0) >= 300 * BLOCK_BYTES, `seed ${seed}`);
+  }
+});
+
+test('space that is held is synced after its segment was let go, and punched there', async () => {
+  const disk = await simDisk(1);
+  const store = await openStore(disk);
+  const late = only(allocate(store, 8).places);
+  for (let i = 0; i < 72; i++) {
+    for (let ready = store.ready(256); ready !== undefined; ready = store.ready(256)) await ready;
+    put(store, blocks(256, i));
+    if (i % 8 === 0) await store.sync();
+  }
+  await store.sync();
+  await settle();
+  assert.not.ok(store.isOpen(late.segment));
+  let told = 0;
+  store.hold(late, () => told++);
+  assert.ok(store.isOpen(late.segment));
+  await store.sync();
+  await settle();
+  assert.is(told, 1);
+  assert.not.ok(store.isOpen(late.segment));
+  const before = (await store.allocatedBytes(late.segment)) ?? 0;
+  await store.punch(late.segment, late.segmentBlock, 8);
+  assert.is(await store.allocatedBytes(late.segment), before - 8 * BLOCK_BYTES);
+});
+
+test('a place of another run is written once it was adopted, and keeps its space', async () => {
+  const disk = await simDisk(1, { totalBytes: 200 * MIB });
+  const first = await openStore(disk);
+  const place = only(allocate(first, 64).places);
+  first.hold(place, () => undefined);
+  put(first, blocks(3, 1));
+  await first.close();
+  const store = await openStore(disk, {
+    rid: rid(2),
+    nextSegment: segmentNumber(50),
+    segmentRid: (segment) => (segment === place.segment ? rid(1) : undefined),
+  });
+  const part = { ...place, segmentBlock: place.segmentBlock + 5, count: 9 };
+  assert.is(store.isWritable(part), undefined, 'nobody knows yet');
+  const before = await store.allocatedBytes(place.segment);
+  await store.adopt(place);
+  assert.is(store.isWritable(part), true);
+  assert.is(store.isWritable({ ...place, count: 65 }), undefined, 'that is more');
+  assert.is(await store.allocatedBytes(place.segment), before, 'it had the space');
+  store.write(part, blocks(9, 700));
+  await store.sync();
+  assert.ok((await readBack(store, part)).equals(blocks(9, 700)));
+  assert.not.ok(store.isOpen(place.segment));
+  const own = only(allocate(store, 2).places);
+  assert.is(store.isWritable(own), true);
+});
+
+test('a place whose file is gone, or has lost its space on a full disk, is not writable', async () => {
+  const disk = await simDisk(1);
+  const first = await openStore(disk);
+  const place = only(allocate(first, 64).places);
+  first.hold(place, () => undefined);
+  await first.close();
+  const later = { rid: rid(2), nextSegment: segmentNumber(50) };
+  const store = await openStore(disk, { ...later, segmentRid: () => rid(1) });
+  const gone = { ...place, segment: segmentNumber(40) };
+  await store.adopt(gone);
+  assert.is(store.isWritable(gone), false);
+  // As in a copy of the volume that left the holes of files out.
+  await store.punch(place.segment, place.segmentBlock, place.count);
+  disk.faults = ({ kind }) => (kind === 'reserve' ? { kind: 'error', code: 'ENOSPC' } : undefined);
+  await store.adopt(place);
+  assert.is(store.isWritable(place), false);
+  assert.is(store.failure, undefined, 'nothing is broken by that');
+  disk.faults = () => undefined;
+  await store.adopt(place);
+  assert.is(store.isWritable(place), true, 'the newest answer counts');
+});
+
 test.run();

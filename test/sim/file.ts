@@ -88,6 +88,14 @@ export class SimFile implements File {
     return this.#change('reserve', offset, length, effect);
   }
 
+  async extend(offset: number, length: number): Promise<void> {
+    await this.reserve(offset, length);
+    // It grows at that moment or not at all: nobody cuts a file that is being extended.
+    if (this.#node.live.sizeBytes < offset + length) {
+      this.#node.change({ kind: 'size', sizeBytes: offset + length });
+    }
+  }
+
   punch(offset: number, length: number): Promise<void> {
     const effect: Effect = { kind: 'punch', from: offset, to: offset + length };
     return this.#change('punch', offset, length, effect);

@@ -133,6 +133,25 @@ export function runDiskSuite(name: string, open: () => Promise<DiskUnderTest>): 
     await file.close();
   });
 
+  test('extend takes space, and the file reaches to its end', async ({ it, path }) => {
+    const file = await it.disk.open(path, 'create');
+    await file.write([pattern(5000)], 0);
+    await file.extend(0, 4096);
+    assert.is((await file.info()).sizeBytes, 5000, 'what is longer stays so');
+    await file.extend(4096, 1 << 20);
+    const info = await file.info();
+    assert.is(info.sizeBytes, 4096 + (1 << 20));
+    assert.ok(info.allocatedBytes >= 1 << 20, `${info.allocatedBytes} bytes`);
+    const expected = Buffer.concat([pattern(5000), Buffer.alloc(5000)]);
+    assert.equal(await readRange(file, 0, 10_000), expected);
+    await file.punch(8192, (1 << 20) - 4096);
+    const left = await file.info();
+    assert.is(left.sizeBytes, info.sizeBytes);
+    assert.ok(left.allocatedBytes < 1 << 20, `${left.allocatedBytes} bytes after the punch`);
+    await file.extend(0, 0);
+    await file.close();
+  });
+
   test('truncate to the same size gives back what is reserved behind it', async ({ it, path }) => {
     const file = await it.disk.open(path, 'create');
     await file.write([pattern(5000)], 0);

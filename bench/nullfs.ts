@@ -193,6 +193,7 @@ class NullFilesystem implements FilesystemApi {
 
   readonly readlink = (ino: Ino) => this.getattr(ino).target ?? refuse('EINVAL');
   readonly rmdir = (dir: Ino, name: ByteString): undefined => this.unlink(dir, name);
+  readonly fallocate = () => refuse('EOPNOTSUPP');
   readonly flush = () => undefined;
   readonly fsync = () => undefined;
   readonly close = () => undefined;

@@ -14,6 +14,8 @@ export interface AttributesCommand {
   readonly gid: number | undefined;
   readonly atime: Time | undefined;
   readonly mtime: Time | undefined;
+  /** Set-id bits go, as with a write by another. */
+  readonly killPrivileges: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export function decideAttributes(inode: Inode, command: AttributesCommand, env: 
 function newMode(inode: Inode, command: AttributesCommand): number | undefined {
   if (command.mode !== undefined) return (inode.mode & S_IFMT) | (command.mode & ~S_IFMT);
   const chown = command.uid !== undefined || command.gid !== undefined;
-  if (!chown || isDirectory(inode.mode)) return undefined;
+  if (!(chown || command.killPrivileges) || isDirectory(inode.mode)) return undefined;
   return withoutSetId(inode.mode);
 }
 

@@ -81,6 +81,16 @@ export interface SetAttributes {
   readonly killPrivileges?: boolean | undefined;
 }
 
+/** What fallocate(2) is asked for. */
+export interface RangeRequest {
+  /** FALLOC_FL_*, 0 to allocate and to grow the file. */
+  readonly mode: number;
+  readonly offset: Size;
+  readonly length: Size;
+  /** As in SetAttributes. */
+  readonly killPrivileges: boolean;
+}
+
 export interface DirectoryEntry {
   readonly name: ByteString;
   readonly ino: Ino;
@@ -195,6 +205,12 @@ export interface FilesystemApi {
     bytes: number,
     caller: Caller,
   ): Answer<number>;
+  /**
+   * fallocate(2): EINVAL (no bytes), EOPNOTSUPP (other modes than 0, ZERO_RANGE, PUNCH_HOLE with
+   * KEEP_SIZE), EFBIG, EISDIR, ENODEV (no regular file), ENOSPC, EIO, ESTALE. What was allocated is
+   * written later without ENOSPC, once each block.
+   */
+  fallocate(file: OpenFile, request: RangeRequest, caller: Caller): Answer<void>;
   /** close(2) of one descriptor: what was written through it is appended to the log. */
   flush(file: OpenFile): Answer<void>;
   /** fsync, fdatasync: resolves when the file's contents and attributes are durable. */

@@ -17,6 +17,9 @@ import type { Event } from '../model/event.ts';
 import type { SegmentNumber } from '../model/ids.ts';
 import { BLOCK_BYTES } from '../model/ids.ts';
 
+/** What space without bytes counts for: there is something to sync, and nothing to write. */
+const HELD_BYTES = 1;
+
 /** Bytes that were sent together and will be named by one transaction. */
 export class Flight {
   /** What of it is not durable, by segment. */
@@ -83,6 +86,15 @@ export class DataWrites {
     flight.undurableBytes += count;
     if (flight.isLogged) this.#name(segment, count);
     this.#data.write(place, bytes, written, () => this.#durable(flight, segment, count));
+  }
+
+  /** The space of `place`, which gets no bytes, becomes durable as part of `flight`. */
+  hold(flight: Flight, place: Place): void {
+    const { segment } = place;
+    add(flight.undurable, segment, HELD_BYTES);
+    flight.undurableBytes += HELD_BYTES;
+    if (flight.isLogged) this.#name(segment, HELD_BYTES);
+    this.#data.hold(place, () => this.#durable(flight, segment, HELD_BYTES));
   }
 
   /** A transaction that names `places`, the places of `flight`, was appended. */

@@ -4,7 +4,8 @@
  *
  * Owns, for every file with such writes, its dirty blocks, its shipped pieces, and the bound on the
  * memory of all. Order of events for one file, and what a crash after each step leaves:
- *   write    blocks are promised by the data layer (or ENOSPC), bytes go to memory, answer: nothing
+ *   write    blocks are promised by the data layer (or ENOSPC), or were allocated before and never
+ *            written (`unwritten.ts`); bytes go to memory, answer: nothing
  *   ship     at 8 MiB, then at each MiB that is written in order, and before logging: the dirty
  *            blocks are allocated, their checksums are computed, their bytes are queued to the data
  *            segment. They are in a piece now, which holds what its transaction will say, and grows
@@ -31,6 +32,7 @@ import type { DataStore } from '../data/types.ts';
 import { decideWritten } from '../decide/contents.ts';
 import { assert, must } from '../model/assert.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
+import type { Extent } from '../model/extent.ts';
 import { BLOCK_BYTES, type Ino, type SegmentNumber } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { Time } from '../model/time.ts';
@@ -152,8 +154,9 @@ export class DirtyFiles {
   }
 
   /**
-   * Takes a write into memory. A refusal (ENOSPC, EIO) if its blocks cannot be promised;
-   * `MoreSpace` where the disk below is being asked for more.
+   * Takes a write into memory. `prepared` are blocks of it that have their place on the disk already
+   * (`unwritten.ts`). A refusal (ENOSPC, EIO) if the others cannot be promised one; `MoreSpace` where
+   * the disk below is being asked for more.
    */
   write(
     inode: Inode,
@@ -161,6 +164,7 @@ export class DirtyFiles {
     time: Time,
     kill: boolean,
     actor: Actor,
+    prepared: readonly Extent[],
   ): Refusal | MoreSpace | undefined {
     const known = this.#pending.get(inode.ino);
     const pending = known ?? newPending(inode, time, actor);
@@ -168,8 +172,11 @@ export class DirtyFiles {
     const from = write.offset.blocks;
     const to = from + Math.ceil((write.offset.tail + write.bytes.length) / BLOCK_BYTES);
     const missing = file.missingBlocks(from, to);
-    const refused = missing > 0 ? this.#data.reserve(missing) : undefined;
-    if (refused !== undefined) return this.#refusal(refused, missing);
+    let wanted = missing;
+    for (const { count } of prepared) wanted -= count;
+    const refused = wanted > 0 ? this.#data.reserve(wanted) : undefined;
+    if (refused !== undefined) return this.#refusal(refused, wanted);
+    if (prepared.length > 0) file.prepare(prepared);
     if (known === undefined) this.#pending.set(inode.ino, pending);
     this.#armTimer();
     file.write(write);
@@ -347,7 +354,7 @@ export class DirtyFiles {
     this.#pending.delete(ino);
     pending.isShipDue = false;
     this.#shipper.dirtied(-pending.file.blocks);
-    this.#data.unreserve(pending.file.blocks);
+    this.#data.unreserve(pending.file.promisedBlocks);
     for (const run of pending.file.runs) run.release?.();
   }
 }

@@ -6,6 +6,7 @@
  * part is completed from its present contents (its base), which the caller supplies.
  */
 
+import { endOf, replaceRange, type Extent } from '../model/extent.ts';
 import { BLOCK_BYTES } from '../model/ids.ts';
 import { addBytes, maxSize, type Size } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
@@ -26,6 +27,8 @@ const SLAB_BYTES = 1 << 20;
 const GROWTH_BLOCKS = 256;
 /** Writes of whole blocks from this size on keep their memory instead of being copied. */
 export const TAKE_BYTES = 64 * 1024;
+
+const NOTHING_PREPARED: readonly Extent[] = [];
 
 let slab = Buffer.alloc(0);
 
@@ -59,11 +62,27 @@ export class DirtyFile {
   killPrivileges = false;
   /** Dirty blocks in all runs. */
   blocks = 0;
+  /** Dirty blocks that were unwritten ones of the file: the places where they go. Sorted. */
+  prepared: readonly Extent[] = NOTHING_PREPARED;
+  preparedBlocks = 0;
 
   constructor(size: Size, time: Time) {
     this.sizeBefore = size;
     this.size = size;
     this.time = time;
+  }
+
+  /** Dirty blocks that have no place yet: the data layer has promised one for each. */
+  get promisedBlocks(): number {
+    return this.blocks - this.preparedBlocks;
+  }
+
+  /** These unwritten blocks, none of which is dirty, are about to be written. */
+  prepare(extents: readonly Extent[]): void {
+    for (const extent of extents) {
+      this.prepared = replaceRange(this.prepared, extent.block, endOf(extent), [extent]);
+      this.preparedBlocks += extent.count;
+    }
   }
 
   /** All dirty blocks follow one another. */

@@ -1,20 +1,37 @@
 /** Open files: open, read, write, flush, fsync, close. */
 
+import type { Place } from '../data/types.ts';
 import { withoutSetId } from '../decide/attributes.ts';
 import { decideTemporary } from '../decide/create.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import type { ByteString, Ino } from '../model/ids.ts';
-import { isDirectory, isRegular, isSymlink, S_IFREG, type Inode } from '../model/inode.ts';
-import { addBytes, compareSizes, MAX_SIZE, ZERO_SIZE, type Size } from '../model/size.ts';
+import {
+  isDirectory,
+  isRegular,
+  isSymlink,
+  mayHaveUnwritten,
+  S_IFREG,
+  type Inode,
+} from '../model/inode.ts';
+import {
+  addBytes,
+  blocksHolding,
+  compareSizes,
+  MAX_SIZE,
+  ZERO_SIZE,
+  type Size,
+} from '../model/size.ts';
 import { listXattrs } from '../index/views.ts';
 import type { Answer, Caller, OpenFile, WritePayload } from './api.ts';
 import { envOf, type Core } from './core.ts';
+import { isDamage, tellDamage } from './damage.ts';
 import { MoreSpace } from './dirty-files.ts';
 import { createAttempt } from './namespace.ts';
 import { NotYet } from './not-yet.ts';
 import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
 import { loadBlock, NeedsBlock, placeName, truncate } from './truncate.ts';
+import { NeedsPlace, NOTHING_UNWRITTEN, unwrittenIn } from './unwritten.ts';
 
 const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
@@ -182,13 +199,14 @@ class WriteRequest {
   }
 }
 
-type WriteStep = 'written' | 'unfinished' | 'full' | NeedsBlock | MoreSpace | NotYet | Refusal;
+type Wanting = 'unfinished' | 'full' | NeedsBlock | NeedsPlace | MoreSpace | NotYet;
+type WriteStep = 'written' | Wanting | Refusal;
 
 /** A write that has to wait: keeps the bytes, and tries again after each thing it waited for. */
 async function writeLater(
   parts: FileParts,
   request: WriteRequest,
-  first: Exclude<WriteStep, 'written' | Refusal> | Promise<WriteStep>,
+  first: Wanting | Promise<WriteStep>,
 ): Promise<number | Refusal> {
   request.hold();
   try {
@@ -208,7 +226,7 @@ async function writeLater(
 async function whatItNeeds(
   parts: FileParts,
   request: WriteRequest,
-  step: Exclude<WriteStep, 'written' | Refusal>,
+  step: Wanting,
 ): Promise<Refusal | undefined> {
   if (step === 'full') return parts.core.dirty.makeRoom().then(() => undefined);
   if (step === 'unfinished') {
@@ -216,7 +234,20 @@ async function whatItNeeds(
   }
   if (step instanceof NotYet) return step.ready.then(() => undefined);
   if (step instanceof MoreSpace) return (await step.ready) ? undefined : refuse('ENOSPC');
+  if (step instanceof NeedsPlace) return adopt(parts.core, request.file.ino, step.place);
   return loadBlock(parts, request.file.ino, step.place, request.loaded);
+}
+
+/** Makes ready a place that an earlier run allocated for `ino`; EIO if the disk fails. */
+async function adopt(core: Core, ino: Ino, place: Place): Promise<Refusal | undefined> {
+  try {
+    await core.data.adopt(place);
+    return undefined;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    tellDamage(core, ino, error);
+    return refuse('EIO');
+  }
 }
 
 function writeOnce(parts: FileParts, request: WriteRequest): WriteStep | Promise<WriteStep> {
@@ -268,10 +299,15 @@ function writeAttempt(parts: FileParts, request: WriteRequest): WriteStep {
       bases.set(block, known);
     }
   }
+  const prepared = mayHaveUnwritten(inode)
+    ? unwrittenIn(core, file.ino, offset.blocks, blocksHolding(end))
+    : NOTHING_UNWRITTEN;
+  if (prepared instanceof NeedsPlace) return prepared;
   const base = (block: number) => bases.get(block);
   const kill = request.kill && withoutSetId(inode.mode) !== undefined;
   const written = { offset, bytes, base, take: request.take };
-  const refused = core.dirty.write(inode, written, core.clock.now(), kill, request.caller);
+  const { dirty: files, clock } = core;
+  const refused = files.write(inode, written, clock.now(), kill, request.caller, prepared);
   if (refused !== undefined) return refused;
   core.changes.written(file.ino, request.caller);
   return 'written';

@@ -19,6 +19,7 @@ import type {
   FilesystemApi,
   Listing,
   OpenFile,
+  RangeRequest,
   ReferenceHolder,
   SetAttributes,
   SpaceInfo,
@@ -29,6 +30,7 @@ import { envOf, noteAccess, shown, type Core } from './core.ts';
 import * as files from './files.ts';
 import { openListing } from './listing.ts';
 import * as names from './namespace.ts';
+import { fallocate } from './ranges.ts';
 import type { Reader } from './reading.ts';
 import type { Removals } from './removal.ts';
 import { seek, type Wanted } from './seek.ts';
@@ -72,7 +74,8 @@ export class Filesystem implements FilesystemApi {
 
   #setattr(ino: Ino, set: SetAttributes, caller: Caller): Answer<Inode> {
     const { atime, mtime, mode, uid, gid } = set;
-    if (atime === undefined && mtime === undefined && mode === undefined) {
+    const killPrivileges = set.killPrivileges === true && set.size === undefined;
+    if (atime === undefined && mtime === undefined && mode === undefined && !killPrivileges) {
       if (uid === undefined && gid === undefined) return this.getattr(ino);
     }
     return this.#change(ino, 'setattr', caller, (inode) => {
@@ -80,7 +83,8 @@ export class Filesystem implements FilesystemApi {
       if (atime !== undefined) this.#core.accesses.forget(ino);
       const env = envOf(this.#core, caller);
       const time = (t: Time | 'now' | undefined) => (t === 'now' ? env.now : t);
-      const command = { mode, uid, gid, atime: time(atime), mtime: time(mtime) };
+      const times = { atime: time(atime), mtime: time(mtime) };
+      const command = { mode, uid, gid, ...times, killPrivileges };
       return decideAttributes(inode, command, env);
     });
   }
@@ -198,6 +202,10 @@ export class Filesystem implements FilesystemApi {
   ): Answer<number> {
     const range = { source: offset, target: toOffset, bytes };
     return copyRange(this.#parts, from, to, range, caller);
+  }
+
+  fallocate(file: OpenFile, request: RangeRequest, caller: Caller): Answer<void> {
+    return fallocate(this.#parts, file, request, caller);
   }
 
   flush(file: OpenFile): Answer<void> {

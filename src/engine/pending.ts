@@ -4,6 +4,7 @@
  */
 
 import { withoutSetId } from '../decide/attributes.ts';
+import { endOf } from '../model/extent.ts';
 import type { Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { blocksHolding } from '../model/size.ts';
@@ -57,6 +58,10 @@ export function freshBlocks(file: DirtyFile, hadBlocks: boolean): number {
   let fresh = 0;
   for (const run of file.runs) {
     fresh += Math.max(0, run.block + run.blocks - Math.max(end, run.block));
+  }
+  // Unwritten blocks did not count before (spec 1.1).
+  for (const extent of file.prepared) {
+    fresh += Math.max(0, Math.min(end, endOf(extent)) - extent.block);
   }
   return fresh;
 }

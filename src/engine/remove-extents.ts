@@ -47,7 +47,7 @@ export async function removeExtents(
     if (isRefusal(refused)) return refused;
     if (last) return undefined;
     next = endOf(must(step.at(-1), 'a step that is not the last has extents'));
-    await rest(core, clock.monotonicMs() - begun);
+    await restFor(core, clock.monotonicMs() - begun);
     await committer.whenQuiet();
   }
   return undefined;
@@ -87,5 +87,6 @@ async function extentsFrom({ index }: Core, ino: Ino, from: number): Promise<Ext
   }
 }
 
-const rest = ({ clock }: Core, ms: number): Promise<void> =>
+/** A rest as long as the step before it, in which others have their turns. */
+export const restFor = ({ clock }: Core, ms: number): Promise<void> =>
   new Promise((resolve) => void clock.after(Math.max(MIN_REST_MS, ms), resolve));

@@ -146,6 +146,54 @@ function lastStartingUpTo(extents: readonly Extent[], block: number): number {
   return low - 1;
 }
 
+/**
+ * Places for the blocks of `runs`, in their order: those that are prepared have one, the others get
+ * the next of `allocated`.
+ */
+export function placesFor(
+  runs: readonly Run[],
+  prepared: readonly Extent[],
+  allocated: readonly Place[],
+): readonly Place[] {
+  if (prepared.length === 0) return allocated;
+  const places: Place[] = [];
+  const rest = allocated.slice();
+  let p = 0;
+  for (const run of runs) {
+    const end = run.block + run.blocks;
+    for (let at = run.block; at < end;) {
+      while (p < prepared.length && endOf(prepared[p] as Extent) <= at) p++;
+      const next = prepared[p];
+      const isPrepared = next !== undefined && next.block <= at;
+      const stop = Math.min(end, (isPrepared ? endOf(next) : next?.block) ?? end);
+      if (isPrepared) pushPlace(places, clip(next, at, stop));
+      else takePlaces(rest, stop - at, places);
+      at = stop;
+    }
+  }
+  return places;
+}
+
+/** Moves places of `count` blocks from the front of `from` to the end of `to`. */
+function takePlaces(from: Place[], count: number, to: Place[]): void {
+  for (let left = count; left > 0;) {
+    const { segment, segmentBlock, count: there } = must(from[0], 'as many as were promised');
+    const taken = Math.min(left, there);
+    pushPlace(to, { segment, segmentBlock, count: taken });
+    const rest = { segment, segmentBlock: segmentBlock + taken, count: there - taken };
+    if (rest.count > 0) from[0] = rest;
+    else from.shift();
+    left -= taken;
+  }
+}
+
+function pushPlace(list: Place[], { segment, segmentBlock, count }: Place): void {
+  const last = list.at(-1);
+  if (last?.segment === segment && last.segmentBlock + last.count === segmentBlock) {
+    list[list.length - 1] = { ...last, count: last.count + count };
+  } else list.push({ segment, segmentBlock, count });
+}
+
 /** Part of a run, and where it lies. */
 export interface LaidRun {
   readonly run: Run;

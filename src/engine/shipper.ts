@@ -4,12 +4,12 @@
  * back, and its bound.
  */
 
-import type { DataStore } from '../data/types.ts';
+import type { DataStore, Place } from '../data/types.ts';
 import type { Index } from '../index/index.ts';
 import { must } from '../model/assert.ts';
 import { refuse, type Refusal } from '../model/errno.ts';
-import { BLOCK_BYTES } from '../model/ids.ts';
-import { bytesOfSize } from '../model/size.ts';
+import { BLOCK_BYTES, type Ino } from '../model/ids.ts';
+import { bytesOfSize, type Size } from '../model/size.ts';
 import { Flight, type DataWrites } from './data-writes.ts';
 import { DirtyFile, type Run } from './dirty.ts';
 import { freshBlocks, type Pending } from './pending.ts';
@@ -19,6 +19,7 @@ import {
   extendPiece,
   layInto,
   newPiece,
+  placesFor,
   type LaidRun,
   type Piece,
   type Written,
@@ -28,9 +29,18 @@ import {
 const MEMORY_BYTES = 64 << 20;
 /** A file of at least this size is written to a segment of its own. */
 const STREAM_BYTES = 1 << 20;
+/**
+ * Places of one piece, each of which may be an item of its transaction beside the blocks: only
+ * writes that are scattered over unwritten extents come near it.
+ */
+const MAX_PLACES = 1024;
 
 /** A stream is shipped in so many stretches a piece, while they are in the processor's caches. */
 const STRETCHES = 8;
+
+/** The stream that a file of this size allocates for; see `DataStore.allocate`. */
+export const streamOf = (ino: Ino, size: Size): number =>
+  bytesOfSize(size) >= STREAM_BYTES ? ino : 0;
 
 export interface ShipperOptions {
   readonly index: Index;
@@ -71,7 +81,7 @@ export class Shipper {
   /** Much is dirty, or the next stretch of a file that is a stream. */
   isWorthIt({ file, pieces }: Pending): boolean {
     const { shipBlocks } = this.#options;
-    if (file.blocks >= shipBlocks) return true;
+    if (file.blocks >= shipBlocks || file.prepared.length >= MAX_PLACES / 4) return true;
     if (file.blocks < shipBlocks / STRETCHES || !file.isOneStretch) return false;
     const last = pieces.at(-1);
     return last !== undefined && (last.isClosed || this.#continues(last, file));
@@ -82,10 +92,9 @@ export class Shipper {
     pending.isShipDue = false;
     const { ino, file, actor } = pending;
     if (file.blocks === 0) return undefined;
-    const stream = bytesOfSize(file.size) >= STREAM_BYTES ? ino : 0;
-    const allocation = this.#options.writes.allocate(file.blocks, stream);
-    if (allocation === 'EIO') return refuse('EIO');
-    const { places } = allocation;
+    const allocated = this.#allocate(ino, file);
+    if (allocated === 'EIO') return refuse('EIO');
+    const places = placesFor(file.runs, file.prepared, allocated);
     const laid = layInto(file.runs, places);
     const { blocks, size, time, killPrivileges } = file;
     const written = { size, time, killPrivileges, actor };
@@ -100,6 +109,14 @@ export class Shipper {
     return undefined;
   }
 
+  /** Redeems the promises that the dirty blocks have. */
+  #allocate(ino: Ino, { size, promisedBlocks }: DirtyFile): readonly Place[] | 'EIO' {
+    const { data, writes } = this.#options;
+    if (promisedBlocks === 0) return data.failure === undefined ? [] : 'EIO';
+    const allocation = writes.allocate(promisedBlocks, streamOf(ino, size));
+    return allocation === 'EIO' ? 'EIO' : allocation.places;
+  }
+
   /** The piece that takes what is dirty: the last one, where that goes on behind it, or a new. */
   #pieceFor(pending: Pending, written: Written): Piece {
     const { file, pieces } = pending;
@@ -112,8 +129,9 @@ export class Shipper {
   }
 
   /** Whether what is dirty goes on behind the end of an open piece, and fits into it. */
-  #continues(piece: Piece, { runs, blocks }: DirtyFile): boolean {
+  #continues(piece: Piece, { runs, blocks, prepared }: DirtyFile): boolean {
     const { shipBlocks } = this.#options;
+    if (piece.places.length + 2 * prepared.length > MAX_PLACES) return false;
     if (piece.isClosed || piece.blocks + blocks > shipBlocks + shipBlocks / STRETCHES) return false;
     return runs[0] !== undefined && runs[0].block >= endOfPiece(piece);
   }

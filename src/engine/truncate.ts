@@ -7,7 +7,6 @@
  * rest to `Removals`.
  */
 
-import { checksumInto } from '../data/checksum.ts';
 import type { Place } from '../data/types.ts';
 import { decideTruncate, REMOVE_STEP_EXTENTS } from '../decide/contents.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
@@ -19,8 +18,8 @@ import { blocksHolding, compareSizes, MAX_SIZE, type Size } from '../model/size.
 import type { Answer, Caller } from './api.ts';
 import { envOf, type Core } from './core.ts';
 import { isDamage, tellDamage } from './damage.ts';
-import { Flight } from './data-writes.ts';
 import { MoreSpace } from './dirty-files.ts';
+import { placeRewritten, type Placed } from './placing.ts';
 import type { Reader } from './reading.ts';
 import { refusalOf, type Removals } from './removal.ts';
 
@@ -97,11 +96,12 @@ function truncateAttempt(
   const cut = compareSizes(size, inode.size) < 0;
   const base = cut && size.tail > 0 ? baseOf(parts, inode, size.blocks, loaded) : undefined;
   if (base instanceof NeedsBlock) return base;
-  const rewrite = base === undefined ? undefined : rewriteLastBlock(core, inode, size, base);
+  const rewrite = base === undefined ? undefined : rewriteLastBlock(core, size, base);
   if (isRefusal(rewrite) || rewrite instanceof MoreSpace) return rewrite;
   try {
     const facts = { inode, ...beyond(core, inode, blocksHolding(size)) };
-    const command = { size, killPrivileges, lastBlock: rewrite?.events ?? [] };
+    const lastBlock = rewrite === undefined ? [] : eventsOf(core, ino, rewrite);
+    const command = { size, killPrivileges, lastBlock };
     const events = decideTruncate(facts, command, envOf(core, caller));
     const tx = isRefusal(events)
       ? events
@@ -138,8 +138,9 @@ function beyond(
   return { beyond: across.filter((e) => endOf(e) > end), complete: false };
 }
 
-function baseOf(
-  parts: TruncateParts,
+/** Present contents of a block that is rewritten; undefined for zeros. */
+export function baseOf(
+  parts: Pick<TruncateParts, 'reader'>,
   inode: Inode,
   block: number,
   loaded: ReadonlyMap<string, Uint8Array>,
@@ -149,50 +150,19 @@ function baseOf(
   return loaded.get(placeName(base)) ?? new NeedsBlock(base);
 }
 
-interface Rewrite {
-  readonly events: readonly Event[];
-  undo(): void;
-  write(): void;
-}
-
 /** The last block with zeros behind `size.tail`: placed, to be written once it is logged. */
-function rewriteLastBlock(
-  core: Core,
-  inode: Inode,
-  size: Size,
-  base: Uint8Array,
-): Rewrite | Refusal | MoreSpace {
-  const refused = core.data.reserve(1, true);
-  if (refused === 'EIO') return refuse(refused);
-  if (refused === 'ENOSPC') {
-    const ready = core.data.ready(1, true);
-    return ready === undefined ? refuse(refused) : new MoreSpace(ready);
-  }
-  const allocation = core.writes.allocate(1, 0);
-  if (allocation === 'EIO') return refuse('EIO');
+function rewriteLastBlock(core: Core, size: Size, base: Uint8Array) {
   const bytes = Buffer.alloc(BLOCK_BYTES);
   bytes.set(base.subarray(0, size.tail));
-  const checksums = Buffer.alloc(4);
-  checksumInto(bytes, checksums, 0);
-  const { places } = allocation;
-  const { segment, segmentBlock } = places[0]!;
-  const events = core.writes.creations(places);
-  events.push({ type: 'BlocksChecksummed', segment, segmentBlock, checksums });
-  const extent = { block: size.blocks, count: 1, segment, segmentBlock, flags: 0 };
-  events.push({ type: 'ExtentsMapped', ino: inode.ino, extents: [extent] });
-  return {
-    events,
-    undo: () => {
-      core.writes.unallocate(allocation);
-      core.data.unreserve(1);
-    },
-    write: () => {
-      const flight = new Flight();
-      core.writes.logged(flight, places);
-      core.writes.send(flight, places[0]!, bytes);
-    },
-  };
+  return placeRewritten(core, [{ block: size.blocks, bytes }], true);
 }
+
+/** What tells of a rewritten block. */
+const eventsOf = (core: Core, ino: Ino, { places, checksums, extents }: Placed): Event[] => [
+  ...core.writes.creations(places),
+  ...checksums,
+  { type: 'ExtentsMapped', ino, extents },
+];
 
 export const placeName = (place: Place): string => `${place.segment}/${place.segmentBlock}`;
 

@@ -6,6 +6,9 @@
  * UNWRITTEN: space preallocated for staging. An extent without a segment is unmapped and then
  * OFFLINE.
  *
+ * A block is unwritten for one owner only: its first write goes to that very place, so unwritten
+ * extents may be moved from file to file, and are never shared. No checksum exists for it.
+ *
  * A list of extents is well formed when it is sorted by `block`, nothing overlaps, every count is
  * positive, and no two neighbours could merge.
  */

@@ -16,6 +16,13 @@ export const S_IFIFO = 0o010000;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 
+/**
+ * A bit of `flags` that is ours: the file may have unwritten extents. Projection sets it with the
+ * first of them and clears it with the last extent; events neither set nor clear it. (In Linux's
+ * flags it is EXT4_EOFBLOCKS_FL, which no program can set.)
+ */
+export const INODE_UNWRITTEN = 0x0040_0000;
+
 /** Link count limit (spec 0). */
 export const LINK_MAX = 2 ** 31 - 1;
 
@@ -31,6 +38,7 @@ export const LINK_MAX = 2 ** 31 - 1;
  *    read as holes meanwhile.
  * 6. `onlineBlocks`, `offlineBlocks`, `extents` and `xattrs` equal what the extent and xattr
  *    families hold for it; projection keeps them, events never carry them.
+ * 7. One that has an unwritten extent has the bit INODE_UNWRITTEN in `flags`.
  */
 export interface Inode {
   readonly ino: Ino;
@@ -79,6 +87,9 @@ export interface Inode {
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
 export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
+
+/** Whether the file may have unwritten extents, so that a write has to look for them. */
+export const mayHaveUnwritten = (inode: Inode): boolean => (inode.flags & INODE_UNWRITTEN) !== 0;
 
 /** The DT_* value of readdir: the type bits of the mode, shifted. */
 export const direntKind = (mode: number): number => (mode & S_IFMT) >>> 12;

@@ -12,12 +12,14 @@ import type {
   FilesystemApi,
   Listing,
   OpenFile,
+  RangeRequest,
   ReferenceHolder,
   SetAttributes,
   SpaceInfo,
   WritePayload,
 } from '../../src/engine/api.ts';
 import { isAccessDue } from '../../src/model/access.ts';
+import { rangeChange } from '../../src/decide/ranges.ts';
 import { nameRefusal } from '../../src/model/dirent.ts';
 import { isRefusal, refuse, type Refusal } from '../../src/model/errno.ts';
 import {
@@ -485,6 +487,23 @@ export class MemoryFilesystem implements FilesystemApi {
     const end = bytesOfSize(offset) + length;
     this.#changeContents(node, sizeOf(Math.max(end, bytesOfSize(node.inode.size))));
     return this.#later(length);
+  }
+
+  fallocate(file: OpenFile, request: RangeRequest, _caller: Caller): Answer<void> {
+    const node = this.nodes.get(file.ino);
+    if (node === undefined) return refuse('ESTALE');
+    if (!isRegular(node.inode.mode)) return refuse('ENODEV');
+    const change = rangeChange(request.mode, request.offset, request.length);
+    if (isRefusal(change)) return change;
+    if (isHuge(change.end)) return refuse('ENOSPC');
+    const [start, end] = [bytesOfSize(change.start), bytesOfSize(change.end)];
+    for (const [number, page] of change.kind === 'allocate' ? [] : node.pages) {
+      const from = Math.max(0, start - number * PAGE);
+      page.fill(0, Math.min(from, PAGE), Math.max(0, Math.min(PAGE, end - number * PAGE)));
+    }
+    const size = Math.max(bytesOfSize(node.inode.size), change.keepSize ? 0 : end);
+    this.#changeContents(node, sizeOf(size));
+    return this.#later<void>(undefined);
   }
 
   /** Takes the memory over, as the engine does with large writes, and reads it a moment later. */

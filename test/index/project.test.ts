@@ -21,7 +21,7 @@ import {
   segmentNumber,
   seq,
 } from '../../src/model/ids.ts';
-import type { Inode } from '../../src/model/inode.ts';
+import { INODE_UNWRITTEN, type Inode } from '../../src/model/inode.ts';
 import { sizeOf } from '../../src/model/size.ts';
 import { DAEMON, type Transaction } from '../../src/model/transaction.ts';
 
@@ -564,6 +564,43 @@ test('the first transaction of a second is marked, later ones are not', () => {
   assert.equal(at(90_999_999), []);
   assert.equal(at(91_000_000), [[keys.timeMarkKey(91), { seq: NOW }]]);
   assert.throws(() => at(89_999_999), /time fell/);
+});
+
+test('a file with unwritten extents is marked until it has no extent, whatever its flags', () => {
+  const flags = (events: readonly Event[], inode: Inode, extents: readonly Extent[] = []) => {
+    const state = {
+      inodes: [inode],
+      extents: extents.map((e) => stored(e, 20)),
+      refs: extents.map(({ segmentBlock, count }) => ({ block: segmentBlock, count, owners: 1 })),
+    };
+    const rows = mutationsOf(events, state);
+    const after = rows.find(([key]) => key === keys.inodeKey(FILE)) as [string, Inode];
+    return after[1].flags;
+  };
+  const unwritten = extent(0, 4, 0, EXTENT_UNWRITTEN);
+  const mapped = (e: Extent): Event => ({ type: 'ExtentsMapped', ino: FILE, extents: [e] });
+  const plainFile = { ...file, flags: 16 };
+  assert.is(flags([mapped(extent(0, 4, 0))], plainFile), 16);
+  assert.is(flags([mapped(unwritten)], plainFile), 16 | INODE_UNWRITTEN);
+  const marked = { ...file, flags: INODE_UNWRITTEN, extents: 1 };
+  assert.is(flags([mapped(extent(0, 4, 0))], marked, [unwritten]), INODE_UNWRITTEN, 'it stays');
+  const set: Event = {
+    type: 'AttributesChanged',
+    ino: FILE,
+    mode: undefined,
+    uid: undefined,
+    gid: undefined,
+    atime: undefined,
+    mtime: undefined,
+    ctime: undefined,
+    crtime: undefined,
+    projectId: undefined,
+    flags: 32,
+  };
+  assert.is(flags([set], marked), 32 | INODE_UNWRITTEN);
+  assert.is(flags([{ ...set, flags: 32 | INODE_UNWRITTEN }], plainFile), 32);
+  const gone: Event = { type: 'ExtentsRemoved', ino: FILE, block: 0, count: 4 };
+  assert.is(flags([gone], { ...marked, flags: INODE_UNWRITTEN | 1 }, [unwritten]), 1);
 });
 
 test.run();

@@ -7,6 +7,7 @@
 import * as assert from 'uvu/assert';
 import type { Test } from 'uvu';
 import type { Caller, DirectoryEntry, FilesystemApi, OpenFile } from '../../src/engine/api.ts';
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../../src/decide/ranges.ts';
 import { isRefusal, type Refusal } from '../../src/model/errno.ts';
 import {
   asByteString,
@@ -18,7 +19,7 @@ import {
   type Ino,
 } from '../../src/model/ids.ts';
 import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, type Inode } from '../../src/model/inode.ts';
-import { sizeOf } from '../../src/model/size.ts';
+import { sizeOf, type Size } from '../../src/model/size.ts';
 
 export interface FilesystemUnderTest {
   readonly filesystem: FilesystemApi;
@@ -72,6 +73,10 @@ class Subject {
     return this.fs.write(file, sizeOf(at), payload, false, CALLER);
   }
 
+  range(file: OpenFile, mode: number, offset: Size, length: Size) {
+    return this.fs.fallocate(file, { mode, offset, length, killPrivileges: false }, CALLER);
+  }
+
   async read(file: OpenFile, at = 0, length = 1 << 20): Promise<Buffer> {
     return Buffer.concat([...(await done(this.fs.read(file, sizeOf(at), length)))]);
   }
@@ -120,6 +125,7 @@ export function filesystemSuite(test: Test, make: () => Promise<FilesystemUnderT
   contents(on);
   accesses(on);
   ranges(on);
+  allocation(on);
   attributes(on);
 }
 
@@ -586,5 +592,49 @@ function attributes(on: On): void {
     await done(it.fs.removeXattr(inode.ino, name('user.a'), CALLER));
     await refused(it.fs.removeXattr(inode.ino, name('user.a'), CALLER), 'ENODATA');
     assert.equal(await done(it.fs.listXattrs(inode.ino)), [name('user.b')]);
+  });
+}
+
+function allocation(on: On): void {
+  on('ranges are allocated, zeroed and punched, to the byte', async (it) => {
+    const { file, inode } = await it.file('f');
+    const expected = Buffer.alloc(20_000, 'x');
+    await done(it.write(file, expected));
+    const range = (mode: number, from: number, to: number) =>
+      it.range(file, mode, sizeOf(from), sizeOf(to - from));
+    for (const [mode, from, to] of [
+      [FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 4000, 12_500],
+      [FALLOC_ZERO_RANGE, 13_000, 13_100],
+      [FALLOC_ZERO_RANGE | FALLOC_KEEP_SIZE, 15_000, 16_384],
+      [FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 19_000, 50_000],
+      [0, 0, 20_000],
+      [FALLOC_KEEP_SIZE, 0, 90_000],
+    ] as const) {
+      await done(range(mode, from, to));
+      if ((mode & ~FALLOC_KEEP_SIZE) !== 0) expected.subarray(from, to).fill(0);
+      assert.equal(await it.read(file), expected, `mode ${mode}, ${from} to ${to}`);
+    }
+    await done(range(0, 30_000, 40_001));
+    assert.equal((await done(it.fs.getattr(inode.ino))).size, sizeOf(40_001));
+    await done(range(FALLOC_ZERO_RANGE, 39_000, 50_000));
+    const grown = Buffer.concat([expected, Buffer.alloc(30_000)]);
+    assert.equal(await it.read(file), grown);
+    it.fs.close(file);
+  });
+
+  on('ranges that cannot be are refused', async (it) => {
+    const { file } = await it.file('f');
+    const range = (mode: number, from: number, length: number) =>
+      it.range(file, mode, sizeOf(from), sizeOf(length));
+    await refused(range(0, 0, 0), 'EINVAL');
+    for (const mode of [FALLOC_PUNCH_HOLE, 0x08, 0x09, 0x20, 0x40, 0x12, 0x13, 0x80]) {
+      await refused(range(mode, 0, 4096), 'EOPNOTSUPP');
+    }
+    const most = { blocks: 2 ** 51 - 1, tail: 4095 };
+    await refused(it.range(file, 0, most, sizeOf(1)), 'EFBIG');
+    await refused(it.range(file, 1, sizeOf(0), most), 'ENOSPC');
+    it.fs.close(file);
+    const gone = { ino: NOBODY, synchronous: false, append: false };
+    await refused(it.range(gone, 0, sizeOf(0), sizeOf(1)), 'ESTALE');
   });
 }

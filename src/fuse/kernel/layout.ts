@@ -125,6 +125,7 @@ export const COPY_FILE_RANGE_IN = {
   flags: 48,
   bytes: 56,
 };
+export const FALLOCATE_IN = { fh: 0, offset: 8, length: 16, mode: 24, bytes: 32 };
 export const FSYNC_IN = { fh: 0, bytes: 16 };
 /** Without SETXATTR_EXT, which we do not ask for. */
 export const SETXATTR_IN = { size: 0, flags: 4, bytes: 8 };

@@ -4,6 +4,7 @@ import { ERRNO } from '../../model/errno.ts';
 import type { Request } from '../kernel/decode.ts';
 import { OPCODE, OPCODE_LIMIT, type OpcodeName } from '../kernel/layout.ts';
 import { sendErrno, sendFailure, type Serving } from '../serving.ts';
+import * as allocation from './allocation.ts';
 import * as attributes from './attributes.ts';
 import * as directory from './directory.ts';
 import * as file from './file.ts';
@@ -43,6 +44,7 @@ const OPERATIONS: Partial<Record<OpcodeName, Operation>> = {
   COPY_FILE_RANGE_64: ranges.copyFileRange64,
   FLUSH: file.flush,
   FSYNC: file.fsync,
+  FALLOCATE: allocation.fallocate,
   RELEASE: file.release,
   OPENDIR: directory.opendir,
   READDIR: directory.readdir,

@@ -56,8 +56,7 @@ export const destroy: Operation = {
 
 /**
  * Answered for the whole mount: the kernel takes ENOSYS as "not offered, never ask again". Right for
- * what no file of ours has: ACCESS (default_permissions checks), BMAP, POLL, and those operations
- * that the kernel then reports as unsupported (FALLOCATE).
+ * what no file of ours has: ACCESS (default_permissions checks), BMAP, POLL.
  */
 export const notOffered: Operation = {
   structBytes: 0,

@@ -10,11 +10,13 @@ import {
   isMapped,
   isOffline,
   isOnline,
+  isUnwritten,
   replaceRange,
   type Extent,
 } from '../../model/extent.ts';
 import type { ExtentsMapped, ExtentsRemoved } from '../../model/event.ts';
 import type { Ino } from '../../model/ids.ts';
+import { INODE_UNWRITTEN } from '../../model/inode.ts';
 import type { ExtentItem } from '../items.ts';
 import { extentKey } from '../keys.ts';
 import type { PlacedExtent } from '../placed.ts';
@@ -87,6 +89,8 @@ function count(
   inode.onlineBlocks += online;
   inode.offlineBlocks += offline;
   inode.extents += extents;
+  if (inode.extents === 0) inode.flags = (inode.flags & ~INODE_UNWRITTEN) >>> 0;
+  else if (came.some(isUnwritten)) inode.flags = (inode.flags | INODE_UNWRITTEN) >>> 0;
 }
 
 /** Turns the extent edits into item mutations. */

@@ -14,7 +14,7 @@ import type {
   TruncateFinished,
 } from '../../model/event.ts';
 import { FIRST_POSITION, NO_SEQ, ino, position } from '../../model/ids.ts';
-import { isDirectory, isRegular } from '../../model/inode.ts';
+import { INODE_UNWRITTEN, isDirectory, isRegular } from '../../model/inode.ts';
 import { sizeOf, ZERO_SIZE } from '../../model/size.ts';
 import { orphanKey } from '../keys.ts';
 import type { Working } from './working.ts';
@@ -63,7 +63,10 @@ export function attributesChanged(work: Working, event: AttributesChanged): void
   inode.ctime = event.ctime ?? inode.ctime;
   inode.crtime = event.crtime ?? inode.crtime;
   inode.projectId = event.projectId ?? inode.projectId;
-  inode.flags = event.flags ?? inode.flags;
+  if (event.flags !== undefined) {
+    const kept = inode.flags & INODE_UNWRITTEN;
+    inode.flags = ((event.flags & ~INODE_UNWRITTEN) | kept) >>> 0;
+  }
 }
 
 /** The one event that leaves metaSeq alone, and so keeps no before-image. */

@@ -26,6 +26,7 @@ import { replay } from './replay.ts';
 import { stat } from './stat.ts';
 import { stream } from './streaming.ts';
 import { unpack } from './unpack.ts';
+import { walk } from './walk.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
   logCommit,
@@ -37,6 +38,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   fsyncTail,
   replay,
   million,
+  walk,
 ];
 
 const { values } = parseArgs({

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { FALLOC_KEEP_SIZE } from '../../src/decide/ranges.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -56,6 +57,14 @@ export class Contents {
   /** A change of size, which settles what was written before it. */
   truncate(size: number): void {
     this.#resize(size);
+    this.settle();
+  }
+
+  /** fallocate(2), which settles what was written before it: one transaction at these sizes. */
+  allocate(mode: number, offset: number, bytes: number): void {
+    const end = (mode & FALLOC_KEEP_SIZE) === 0 ? offset + bytes : 0;
+    this.#resize(Math.max(this.#size, end));
+    if ((mode & ~FALLOC_KEEP_SIZE) !== 0) this.#bytes.subarray(offset, offset + bytes).fill(0);
     this.settle();
   }
 

@@ -1,4 +1,4 @@
-/** System calls that Node lacks and the engine does not need: xattrs by path, and renameat2. */
+/** System calls that Node lacks: xattrs by path, renameat2, and fallocate(2) that is waited for. */
 
 import koffi from 'koffi';
 import { SystemError } from '../../src/io/libc.ts';
@@ -16,6 +16,7 @@ const cList = libc.func('int64_t llistxattr(const char *path, _Out_ void *list, 
 const cRename = libc.func(
   'int renameat2(int olddir, const char *old, int newdir, const char *new, unsigned int flags)',
 );
+const cFallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 
 const AT_FDCWD = -100;
 const RENAME_FLAGS: Readonly<Record<RenameKind, number>> = {
@@ -29,6 +30,10 @@ const MAX_BYTES = 65_536;
 function checked(syscall: string, result: number): number {
   if (result < 0) throw new SystemError(syscall, koffi.errno());
   return result;
+}
+
+export function fallocate(fd: number, mode: number, offset: number, bytes: number): void {
+  checked('fallocate', cFallocate(fd, mode, offset, bytes) as number);
 }
 
 export function setXattr(path: string, name: string, value: Buffer): void {

@@ -114,6 +114,7 @@ export class LaneModel {
     switch (operation.type) {
       case 'write':
       case 'ftruncate':
+      case 'fallocate':
       case 'fsync':
       case 'close':
         return this.#onSlot(`${worker}/${operation.slot}`, operation);
@@ -146,6 +147,10 @@ export class LaneModel {
         return this.#write(open, operation.offset, pattern(operation.fill, operation.bytes));
       case 'ftruncate':
         return this.#truncate(file, operation.size);
+      case 'fallocate':
+        file.contents.allocate(operation.mode, operation.offset, operation.bytes);
+        file.mtime = undefined;
+        return changed(file);
       case 'fsync':
         return { refused: false, touched: [], synced: file };
       case 'close':

@@ -18,6 +18,13 @@ export type SlotOperation =
       readonly fill: number;
     }
   | { readonly type: 'ftruncate'; readonly slot: number; readonly size: number }
+  | {
+      readonly type: 'fallocate';
+      readonly slot: number;
+      readonly mode: number;
+      readonly offset: number;
+      readonly bytes: number;
+    }
   | { readonly type: 'fsync'; readonly slot: number }
   | { readonly type: 'close'; readonly slot: number };
 
@@ -152,10 +159,15 @@ export class OperationStream {
     const type = random.weighted([
       [10, 'write'],
       [1, 'ftruncate'],
+      [1, 'fallocate'],
       [this.#weight.sync, 'fsync'],
       [3, 'close'],
     ] as const);
     if (type === 'ftruncate') return { type, slot, size: this.#size() };
+    if (type === 'fallocate') {
+      const mode = random.pick([0, 0, 1, 3, 3, 16, 17]);
+      return { type, slot, mode, offset: this.#offset(), bytes: random.between(1, 50_000) };
+    }
     if (type !== 'write') return { type, slot };
     if (random.chance(0.003)) this.#burst = { slot, offset: 0, left: BURST_WRITES };
     const bytes = random.weighted([

@@ -10,7 +10,7 @@ import { tryLock } from '../../src/io/libc.ts';
 import { unreachable } from '../../src/model/assert.ts';
 import { SimRandom } from '../sim/random.ts';
 import { isDeath, monotonic, type Line, type Order } from './journal.ts';
-import { removeXattr, rename, setXattr } from './libc.ts';
+import { fallocate, removeXattr, rename, setXattr } from './libc.ts';
 import { OperationStream, pattern, type Operation, type PathOperation } from './operation.ts';
 
 const JOURNAL = 3;
@@ -87,6 +87,10 @@ class Round {
         return this.#write(operation);
       case 'ftruncate':
         return fs.ftruncateSync(this.#fd(operation.slot), operation.size);
+      case 'fallocate': {
+        const { slot, mode, offset, bytes } = operation;
+        return fallocate(this.#fd(slot), mode, offset, bytes);
+      }
       case 'fsync':
         return fs.fsyncSync(this.#fd(operation.slot));
       case 'close':

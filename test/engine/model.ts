@@ -87,6 +87,7 @@ export class Model {
       [22, () => this.#write()],
       [8, () => this.#copy()],
       [8, () => this.#truncate()],
+      [10, () => this.#range()],
       [8, () => this.#remove()],
       [12, () => this.#rename()],
       [5, () => this.#link()],
@@ -225,6 +226,27 @@ export class Model {
     this.#agree('cut', await this.filesystem.setattr(node.ino, set, this.#caller()), undefined);
     node.bytes = Buffer.concat([node.bytes, Buffer.alloc(MAX_BYTES)]).subarray(0, size);
     node.mtimeSec = undefined;
+  }
+
+  /** fallocate(2): unwritten blocks and holes, beside what is shared. */
+  async #range(): Promise<void> {
+    const node = this.#anyFile();
+    if (node === undefined) return;
+    const mode = this.#random.pick([0, 1, 3, 16, 17]);
+    const from = this.#random.integer(MAX_BYTES - 20_000);
+    const length = this.#random.integer(20_000) + 1;
+    const killPrivileges = this.#random.chance(0.1);
+    const request = { mode, offset: sizeOf(from), length: sizeOf(length), killPrivileges };
+    const file = await this.#opened(node);
+    const answer = await this.filesystem.fallocate(file, request, this.#caller());
+    this.filesystem.close(file);
+    this.#agree('fallocate', answer, undefined);
+    const end = (mode & 1) === 0 ? from + length : 0;
+    const more = Buffer.alloc(Math.max(0, end - node.bytes.length));
+    node.bytes = Buffer.concat([node.bytes, more]);
+    if (mode > 1) node.bytes.subarray(from, from + length).fill(0);
+    if (mode > 1 || more.length > 0) node.mtimeSec = undefined;
+    if (killPrivileges) killSetId(node);
   }
 
   async #remove(): Promise<void> {

@@ -11,7 +11,15 @@ import { isRefusal, type Refusal } from '../../../src/model/errno.ts';
 import { ino } from '../../../src/model/ids.ts';
 import { CUT, type Drive } from './drive.ts';
 import { removeXattr, setAttributes, setXattr } from './operations/attributes.ts';
-import { close, flush, openExisting, read, truncate, write } from './operations/contents.ts';
+import {
+  allocate,
+  close,
+  flush,
+  openExisting,
+  read,
+  truncate,
+  write,
+} from './operations/contents.ts';
 import { create, link, mkdir, rename, rmdir, symlink, unlink } from './operations/names.ts';
 import { Finding, Scene, type Operation, type SceneParts } from './scene.ts';
 import type { Node } from './tree.ts';
@@ -34,6 +42,7 @@ const MAKERS: readonly (readonly [weight: number, make: Maker | 'sync'])[] = [
   [8, rename],
   [20, write],
   [5, truncate],
+  [5, allocate],
   [4, setAttributes],
   [4, setXattr],
   [2, removeXattr],

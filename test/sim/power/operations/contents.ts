@@ -1,6 +1,11 @@
 /** Random operations on open files and their contents. */
 
 import type { OpenFile } from '../../../../src/engine/api.ts';
+import {
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  FALLOC_ZERO_RANGE,
+} from '../../../../src/decide/ranges.ts';
 import { ino } from '../../../../src/model/ids.ts';
 import { sizeOf } from '../../../../src/model/size.ts';
 import { CUT } from '../drive.ts';
@@ -43,6 +48,34 @@ export function truncate(scene: Scene): Operation | undefined {
     places: node,
     call: () => scene.fs.setattr(ino(node.ino), { size: sizeOf(length) }, CALLER),
     apply: () => setBytes(node, resized(node.bytes, length), scene.step),
+  };
+}
+
+/** fallocate(2): allocates, punches or zeros a range; one transaction, as small as files are here. */
+export function allocate(scene: Scene): Operation | undefined {
+  const open = scene.anyOpen();
+  if (open === undefined) return undefined;
+  const { node, file } = open;
+  const [what, mode] = scene.random.weighted([
+    [4, ['allocate', 0]],
+    [2, ['allocate beyond the end', FALLOC_KEEP_SIZE]],
+    [3, ['punch', FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE]],
+    [2, ['zero', FALLOC_ZERO_RANGE]],
+  ] as const);
+  const length = scene.random.integer(2 ** scene.random.between(8, 17)) + 1;
+  const farthest = Math.min(LARGEST - length, node.bytes.length + 10_000);
+  const offset = scene.random.integer(Math.max(0, farthest) + 1);
+  const request = { mode, offset: sizeOf(offset), length: sizeOf(length), killPrivileges: false };
+  return {
+    what: `${what} ${length} bytes at ${offset} of ${node.ino}`,
+    places: node,
+    call: () => scene.fs.fallocate(file, request, CALLER),
+    apply: () => {
+      const grown = (mode & FALLOC_KEEP_SIZE) === 0 ? offset + length : 0;
+      const after = resized(node.bytes, Math.max(node.bytes.length, grown));
+      if (what === 'punch' || what === 'zero') after.subarray(offset, offset + length).fill(0);
+      setBytes(node, after, scene.step);
+    },
   };
 }
 

@@ -51,7 +51,7 @@ export function truncate(scene: Scene): Operation | undefined {
   };
 }
 
-/** fallocate(2): allocates, punches or zeros a range; one transaction, as small as files are here. */
+/** fallocate(2): allocates, punches or zeros a range; one transaction, as small as files are. */
 export function allocate(scene: Scene): Operation | undefined {
   const open = scene.anyOpen();
   if (open === undefined) return undefined;

@@ -29,7 +29,7 @@ import type { Caller, OpenFile } from './api.ts';
 import { envOf, noteAccess, type Core } from './core.ts';
 import { syncFile, write, type FileParts } from './files.ts';
 import { refusalOf } from './removal.ts';
-import { turn } from './turn.ts';
+import { turn } from '../io/turn.ts';
 
 /** Most that one call is asked for: below the bound of `Size` arithmetic. */
 const CALL_BYTES = 2 ** 38;

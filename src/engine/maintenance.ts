@@ -24,6 +24,8 @@ import { DAEMON } from '../model/transaction.ts';
 import type { SpaceInfo } from './api.ts';
 import type { Core } from './core.ts';
 import { nameFiles, type NamedRange } from './damage.ts';
+import { restFor } from './remove-extents.ts';
+import { turn } from '../io/turn.ts';
 import type { Opened, Progress } from './volume.ts';
 import { VolumeError } from './volume-error.ts';
 import { writeState } from './volume-files.ts';
@@ -145,23 +147,36 @@ export class Maintenance {
     }
   }
 
-  /** Writes a checkpoint of what is durable now; its seq. One at a time. */
+  /**
+   * Writes a checkpoint of what is durable now, or joins one that is being written; its seq. Ends
+   * without one (EBUSY) where the volume is closed first: a large volume's takes minutes.
+   */
   checkpoint(): Promise<Seq> {
-    this.#checkpointing ??= this.#checkpoint().finally(() => {
+    return this.#checkpointOnce(() => turn());
+  }
+
+  #checkpointOnce(pause: () => Promise<void>): Promise<Seq> {
+    this.#checkpointing ??= this.#checkpoint(pause).finally(() => {
       this.#checkpointing = undefined;
     });
     return this.#checkpointing;
   }
 
-  async #checkpoint(): Promise<Seq> {
+  async #checkpoint(pause: () => Promise<void>): Promise<Seq> {
     const { ports, paths, index } = this.#opened;
     const { log } = must(this.#core, 'the volume is started');
+    const pauseOrEnd = (): Promise<void> => {
+      if (this.#stopping.signal.aborted) {
+        throw new VolumeError(`${paths.dir}: no checkpoint, the volume is being closed`, 'EBUSY');
+      }
+      return pause();
+    };
     const snapshot = index.snapshot();
     const { seal } = log;
     try {
       // A checkpoint never holds what a crash could undo: the seqs would be given again.
       await log.commit(snapshot.seq);
-      await writeCheckpoint(ports.disk, paths.checkpoints, snapshot, seal);
+      await writeCheckpoint(ports.disk, paths.checkpoints, snapshot, seal, pauseOrEnd);
       this.#lastCheckpoint = snapshot.seq;
       if (index.volume()?.historyMicros === 0) await this.#noteHorizon(snapshot.seq);
     } finally {
@@ -184,13 +199,25 @@ export class Maintenance {
 
   /**
    * Called whenever the log committed: takes a checkpoint when enough has happened since the last.
+   * Nobody waits for it, so it rests after each step for as long as the step took.
    */
   durable(head: Seq): void {
     if (head - this.#lastCheckpoint < CHECKPOINT_EVERY || this.#stopping.signal.aborted) return;
     this.#lastCheckpoint = head;
-    this.checkpoint().catch((error: Error) =>
-      this.#opened.options.log('error', `checkpoint: ${error.message}`),
-    );
+    this.#checkpointOnce(this.#rests()).catch((error: Error) => {
+      if (!this.#stopping.signal.aborted) {
+        this.#opened.options.log('error', `checkpoint: ${error.message}`);
+      }
+    });
+  }
+
+  #rests(): () => Promise<void> {
+    const core = must(this.#core, 'the volume is started');
+    let begun = core.clock.monotonicMs();
+    return async () => {
+      await restFor(core, core.clock.monotonicMs() - begun);
+      begun = core.clock.monotonicMs();
+    };
   }
 
   /**

@@ -20,7 +20,7 @@ import { DAEMON } from '../model/transaction.ts';
 import type { ReferenceHolder } from './api.ts';
 import type { Core } from './core.ts';
 import { removeExtents } from './remove-extents.ts';
-import { turn } from './turn.ts';
+import { turn } from '../io/turn.ts';
 
 /** Orphans without extents or xattrs to speak of are reaped this many in one transaction. */
 const REAP_BATCH = 256;

@@ -17,7 +17,7 @@ import { blocksHolding, compareSizes, type Size } from '../model/size.ts';
 import type { Answer } from './api.ts';
 import type { Core } from './core.ts';
 import { shippedAt } from './shipped.ts';
-import { turn } from './turn.ts';
+import { turn } from '../io/turn.ts';
 
 export type Wanted = 'data' | 'hole';
 

@@ -4,13 +4,14 @@
  * It owns the folder's files. Order of events: the state is read from one snapshot while work goes
  * on; it is written to `<seq>.avro.new`, closed by a record that holds the number of records and the
  * SHA-256 over all of their bytes, synced, and only then renamed to its name; the folder is synced.
- * A crash before the rename leaves a `.new` file that the next writing of that name replaces; a file
- * under its own name is whole. Reading believes nothing before the closing record has proved it:
+ * A crash before the rename leaves a `.new` file that the next writing takes away; a file under its
+ * own name is whole. Reading believes nothing before the closing record has proved it:
  * whoever loads a checkpoint loads into an index that is not in use yet.
  */
 
 import { createHash } from 'node:crypto';
 import type { Disk, File } from '../io/disk.ts';
+import { turn } from '../io/turn.ts';
 import {
   decodeBlock,
   decodeHeader,
@@ -48,6 +49,10 @@ import { encodeValue } from './values.ts';
 const EXTENSION = '.avro';
 /** Records are collected to blocks of about this size. */
 const BLOCK_BYTES = 1024 * 1024;
+/** Ends the name of a file that is being written. */
+const UNFINISHED = '.new';
+/** Rows of one step: about two milliseconds of the event loop. */
+const STEP_ROWS = 256;
 /** The closing record: branch, count, digest. */
 const MAX_END_BYTES = 64;
 
@@ -67,45 +72,68 @@ export async function listCheckpoints(disk: Disk, dir: string): Promise<Seq[]> {
 }
 
 /**
- * Writes the state of `snapshot` into `dir`. `seal` (32 bytes) is the log's seal at or before the
- * snapshot's seq, so that a log trimmed to here can still be verified. Returns the file's path.
+ * Writes the state of `snapshot` into `dir`; only one at a time may. `seal` (32 bytes) is the log's
+ * seal at or before the snapshot's seq, so that a log trimmed to here can still be verified. `pause`
+ * is awaited between steps of a few milliseconds; where it rejects, nothing is left of the writing.
+ * Returns the file's path.
  */
 export async function writeCheckpoint(
   disk: Disk,
   dir: string,
   snapshot: IndexSnapshot,
   seal: Buffer,
+  pause: () => Promise<void> = turn,
 ): Promise<string> {
   const volume = must(snapshot.get('meta', volumeKey), 'a checkpoint of an empty index');
   const path = `${dir}/${seqDigits(snapshot.seq)}${EXTENSION}`;
-  const temporary = `${path}.new`;
-  if ((await disk.info(temporary)) !== undefined) await disk.unlink(temporary);
+  const temporary = `${path}${UNFINISHED}`;
+  await removeUnfinished(disk, dir);
   const file = await disk.open(temporary, 'create');
   try {
     const { fsid, format } = volume;
     const schema = recordSchema();
     const header = encodeHeader({ fsid, format, firstSeq: snapshot.seq, seal, schema });
     const writer = new RecordWriter(file, header.bytes, header.sync);
-    for (const family of RECORDED_FAMILIES) await writeFamily(writer, snapshot, family);
+    for (const family of RECORDED_FAMILIES) await writeFamily(writer, snapshot, family, pause);
     await writer.finish();
     await file.sync();
-  } finally {
     await file.close();
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await disk.unlink(temporary).catch(() => undefined);
+    throw error;
   }
   await disk.rename(temporary, path);
   await disk.syncDir(dir);
   return path;
 }
 
+async function removeUnfinished(disk: Disk, dir: string): Promise<void> {
+  for (const name of await disk.list(dir)) {
+    if (name.endsWith(`${EXTENSION}${UNFINISHED}`)) await disk.unlink(`${dir}/${name}`);
+  }
+}
+
 async function writeFamily(
   writer: RecordWriter,
   snapshot: IndexSnapshot,
   family: RecordedFamily,
+  pause: () => Promise<void>,
 ): Promise<void> {
   const prefix = family === 'meta' ? volumeKey : FAMILY[family];
-  for await (const { key, value } of snapshot.scan(family, prefix, afterPrefix(prefix))) {
-    if (writer.isFull) await writer.flush();
-    writer.add(family, key, encodeValue(key, value));
+  const rows = snapshot.cursor(family, prefix, afterPrefix(prefix));
+  try {
+    for (;;) {
+      const step = await rows.next(STEP_ROWS);
+      if (step.length === 0) return;
+      for (const { key, value } of step) {
+        if (writer.isFull) await writer.flush();
+        writer.add(family, key, encodeValue(key, value));
+      }
+      await pause();
+    }
+  } finally {
+    await rows.close();
   }
 }
 

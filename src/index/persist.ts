@@ -3,6 +3,7 @@
  * seq as the applied seq. Encoding is cut into slices, so that requests are served in between.
  */
 
+import { turn } from '../io/turn.ts';
 import { must } from '../model/assert.ts';
 import type { Seq } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
@@ -15,8 +16,6 @@ const FAMILIES = Object.keys(FAMILY) as Family[];
 
 /** Entries worked on before others get their turn: about a millisecond. */
 const SLICE = 512;
-
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** Writes frozen, consecutive layers, oldest first; then calls `release` for each of their entries. */
 export async function writeLayers(

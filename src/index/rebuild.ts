@@ -8,6 +8,7 @@
  * none, and the next start builds again.
  */
 
+import { turn } from '../io/turn.ts';
 import type { Disk } from '../io/disk.ts';
 import { asByteString, type Ino, type Position, type Seq } from '../model/ids.ts';
 import { isRegular, type Inode } from '../model/inode.ts';
@@ -114,8 +115,6 @@ export async function replay(
   index.freezeLayer();
   await index.persist(index.applied);
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** One transaction; only one that misses a range has to wait. */
 function applyOne(index: Index, tx: Transaction): Promise<void> | undefined {

@@ -94,4 +94,20 @@ test('only the control socket and the description of a volume are for everybody'
   }
 });
 
+test('closing does not wait for a checkpoint, which leaves nothing', () =>
+  withVolume(async (it) => {
+    for (let i = 0; i < 300; i++) assert.is(await it.put(`f${i}`, Buffer.from('x')), undefined);
+    await it.volume.sync();
+    const written = it.volume.checkpoint();
+    const refused = written.then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    await it.volume.close();
+    assert.match((await refused) ?? '', /no checkpoint, the volume is being closed/);
+    assert.equal(await it.disk.list(`${it.dir}/checkpoints`), []);
+    await it.open();
+    assert.ok((await it.volume.checkpoint()) > 300);
+  }));
+
 test.run();

@@ -113,6 +113,27 @@ test('a checkpoint that is cut, altered or foreign is refused', async () => {
   });
 });
 
+test('a checkpoint that is given up leaves nothing, and takes away what a crash left', async () => {
+  await inFolder(async (dir) => {
+    const index = await Index.open({ dir: join(dir, 'index') });
+    await replay(index, batches(new Workload({ seed: 6 }).take(80)));
+    const snapshot = index.snapshot();
+    await writeFile(join(dir, '00000000000000000007.avro.new'), 'of a crash');
+    let pauses = 0;
+    const write = (pause: () => Promise<void>) =>
+      writeCheckpoint(nodeDisk, dir, snapshot, Buffer.alloc(32), pause);
+    const givenUp = await write(async () => {
+      pauses++;
+      if (pauses === 3) throw new Error('given up');
+    }).catch((error: Error) => error.message);
+    assert.is(givenUp, 'given up');
+    assert.equal(await readdir(dir), ['index']);
+    assert.is(await outcome(await write(() => Promise.resolve())), 'whole');
+    snapshot.close();
+    await index.close();
+  });
+});
+
 async function outcome(path: string): Promise<'whole' | 'damaged'> {
   try {
     let records = 0;

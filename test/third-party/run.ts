@@ -2,8 +2,9 @@
  * `npm run test:third-party -- [--only NAME]... [--source NAME=URL]... [--seconds N]
  * [--evidence FILE]`: POSIX suites of others, run on a mount and never committed: pjdfstest,
  * libfuse's test_syscalls, stress-ng (for --seconds, 300). Each gets a fresh volume, which is
- * checked with fsck and a replay afterwards. Their sources come from their homes, or from --source. Exit
- * status 1 where anything was found. Needs root, /dev/fuse, cc, autoconf, automake, perl, stress-ng.
+ * checked with fsck and a replay afterwards. Their sources come from their homes, or from
+ * --source. Exit status 1 where anything was found. Needs root, /dev/fuse, cc, autoconf, automake,
+ * perl, stress-ng.
  */
 
 import { execFileSync } from 'node:child_process';

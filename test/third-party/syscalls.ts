@@ -1,7 +1,7 @@
 /**
  * libfuse's test_syscalls: system calls and their errnos, on files with a name and, with -u, on
- * files that lost it. Run many times, each has to pass: a clock that ran ahead by a millisecond once failed
- * one run in three.
+ * files that lost it. Run many times, each has to pass: a clock that ran ahead by a
+ * millisecond once failed one run in three.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';

@@ -9,6 +9,7 @@
  */
 
 import type { DirectoryEntry, FilesystemApi, OpenFile } from '../src/engine/api.ts';
+import { VolumeFileLocks } from '../src/engine/file-locks.ts';
 import { startSession } from '../src/fuse/session.ts';
 import { silent } from '../src/io/logger.ts';
 import { refuse } from '../src/model/errno.ts';
@@ -66,6 +67,7 @@ type Missing = ReturnType<typeof refuse>;
 
 /** Answers everything from memory. */
 class NullFilesystem implements FilesystemApi {
+  readonly locks = new VolumeFileLocks();
   #nextIno = 10;
   /** By directory and name. */
   readonly #named = new Map<string, Inode>();
@@ -103,11 +105,11 @@ class NullFilesystem implements FilesystemApi {
 
   create(dir: Ino, name: ByteString): { inode: Inode; file: OpenFile } {
     const inode = this.#make(dir, name, FILE);
-    return { inode, file: { ino: inode.ino, synchronous: false, append: false } };
+    return { inode, file: { ino: inode.ino, synchronous: false, append: false, writable: true } };
   }
 
   open(ino: Ino): OpenFile {
-    return { ino, synchronous: false, append: false };
+    return { ino, synchronous: false, append: false, writable: false };
   }
 
   accessed(): void {}

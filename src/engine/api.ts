@@ -12,6 +12,7 @@ import type { ByteString, Ino, Position } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { Size } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
+import type { FileLocks } from './lock-api.ts';
 
 export type Answer<T> = T | Refusal | Promise<T | Refusal>;
 
@@ -58,6 +59,8 @@ export interface OpenFile {
   readonly append: boolean;
   /** O_NOATIME: reads through it are not noted. */
   readonly noAccessTime?: boolean | undefined;
+  /** False for O_RDONLY: its close has nothing to flush. */
+  readonly writable: boolean;
 }
 
 /** A write's bytes, in memory that belongs to the transport. */
@@ -126,6 +129,9 @@ export interface ReferenceHolder {
 }
 
 export interface FilesystemApi {
+  /** Record locks and flock(2)'s; see `lock-api.ts`. */
+  readonly locks: FileLocks;
+
   /** ENOENT, ENOTDIR, ENAMETOOLONG. "." and ".." are answered too (exported handles). */
   lookup(dir: Ino, name: ByteString): Answer<Inode>;
   /** ESTALE if there is no such inode. Includes writes that are still pending. */

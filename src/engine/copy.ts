@@ -161,6 +161,6 @@ async function moveBytes(
   const chunks = answer instanceof Promise ? await answer : answer;
   if (isRefusal(chunks)) return chunks;
   const payload = { bytes: Buffer.concat([...chunks]), take: () => () => undefined };
-  const file = { ino: to, synchronous: false, append: false };
+  const file = { ino: to, synchronous: false, append: false, writable: true };
   return write(parts, file, target, payload, caller.uid !== 0, caller);
 }

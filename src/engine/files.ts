@@ -34,6 +34,8 @@ import { loadBlock, NeedsBlock, placeName, truncate } from './truncate.ts';
 import { NeedsPlace, NOTHING_UNWRITTEN, unwrittenIn } from './unwritten.ts';
 
 const O_EXCL = 0o200;
+const O_ACCMODE = 3;
+const O_RDONLY = 0;
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 const O_DSYNC = 0o10000;
@@ -50,6 +52,7 @@ const openFileOf = (ino: Ino, flags: number): OpenFile => ({
   synchronous: (flags & O_DSYNC) !== 0,
   append: (flags & O_APPEND) !== 0,
   noAccessTime: (flags & O_NOATIME) !== 0,
+  writable: (flags & O_ACCMODE) !== O_RDONLY,
 });
 
 export function createAndOpen(

@@ -27,6 +27,7 @@ import type {
 } from './api.ts';
 import { copyRange } from './copy.ts';
 import { envOf, noteAccess, shown, type Core } from './core.ts';
+import { VolumeFileLocks } from './file-locks.ts';
 import * as files from './files.ts';
 import { openListing } from './listing.ts';
 import * as names from './namespace.ts';
@@ -44,6 +45,7 @@ export interface FilesystemParts {
 }
 
 export class Filesystem implements FilesystemApi {
+  readonly locks = new VolumeFileLocks();
   readonly #parts: FilesystemParts;
   readonly #core: Core;
 
@@ -209,6 +211,7 @@ export class Filesystem implements FilesystemApi {
   }
 
   flush(file: OpenFile): Answer<void> {
+    if (!file.writable) return undefined;
     return files.placeAtClose(this.#core, file.ino);
   }
 

@@ -16,6 +16,12 @@ export function put64(words: Uint32Array, at: number, value: number): void {
   words[(at >>> 2) + 1] = Math.floor(value / HIGH);
 }
 
+/** Writes 64 bits, exactly. */
+export function putBig64(words: Uint32Array, at: number, value: bigint): void {
+  words[at >>> 2] = Number(value & 0xffff_ffffn);
+  words[(at >>> 2) + 1] = Number(value >> 32n);
+}
+
 /** Writes a size as a 64-bit byte count. */
 export function putSize(words: Uint32Array, at: number, size: Size): void {
   words[at >>> 2] = ((size.blocks % BLOCKS_HIGH) * BLOCK_BYTES + size.tail) >>> 0;

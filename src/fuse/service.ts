@@ -1,8 +1,9 @@
 /**
  * Serves the requests of one transport with one filesystem: what a mount is, apart from how it came
- * to be mounted. Owns the mount's lookup counts, open handles and pending requests. When the
- * transport ends, every handle that was not closed is closed and every reference is given up, so
- * that the engine may reap orphans; answers that come later find nobody and undo what they grant.
+ * to be mounted. Owns the mount's lookup counts, open handles, pending requests and file locks.
+ * When the transport ends, every lock is given back, every handle that was not closed is closed and
+ * every reference is given up, so that the engine may reap orphans; answers that come later find
+ * nobody and undo what they grant.
  */
 
 import type { FilesystemApi, OpenFile } from '../engine/api.ts';
@@ -69,6 +70,8 @@ export class MountService implements Receiver {
       pages,
       copies,
       noted: options.noted ?? notedAccesses([], false),
+      locks: filesystem.locks.connect(),
+      lockers: new Map(),
       log,
       initialized,
     };
@@ -89,8 +92,11 @@ export class MountService implements Receiver {
 
   ended(reason: string): void {
     const { filesystem, lookups, files, directories, pending, copies } = this.serving;
+    const { locks, lockers } = this.serving;
     filesystem.removeCacheHolder(copies);
     pending.clear();
+    lockers.clear();
+    locks.close();
     for (const file of files.clear()) filesystem.close(file);
     for (const directory of directories.clear()) directory.listing.close();
     filesystem.removeReferenceHolder(lookups);

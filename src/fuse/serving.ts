@@ -7,6 +7,7 @@
  */
 
 import type { Answer, FilesystemApi, OpenFile } from '../engine/api.ts';
+import type { MountLocks } from '../engine/lock-api.ts';
 import type { LogFunction } from '../io/logger.ts';
 import { ERRNO, isRefusal, type Refusal } from '../model/errno.ts';
 import type { Ino } from '../model/ids.ts';
@@ -36,6 +37,9 @@ export interface Serving {
   readonly files: Handles<OpenFile>;
   readonly directories: Handles<OpenDirectory>;
   readonly pending: Pending;
+  readonly locks: MountLocks;
+  /** By open handle: the owners who asked for record locks through it. See `operations/locks.ts`. */
+  readonly lockers: Map<number, Set<bigint>>;
   readonly pages: PageCache;
   readonly noted: NotedAccesses;
   readonly copies: KernelCopies;

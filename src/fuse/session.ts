@@ -1,7 +1,7 @@
 /**
  * The life of one mount.
  *
- * Owns the transport, the lookup counts and the open handles of the mount. Order: clean a dead
+ * Owns the transport, the lookup counts, open handles and file locks of the mount. Order: clean a dead
  * mount -> open the device -> mount -> serve -> INIT answered: usable. The end comes from
  * `unmount`, or from outside (umount(8), an abort): requests stop, then every handle that the
  * kernel did not close is closed and every reference it held is given up, so that orphans are

@@ -20,6 +20,7 @@ import type {
 } from '../../src/engine/api.ts';
 import { isAccessDue } from '../../src/model/access.ts';
 import { rangeChange } from '../../src/decide/ranges.ts';
+import { VolumeFileLocks } from '../../src/engine/file-locks.ts';
 import { nameRefusal } from '../../src/model/dirent.ts';
 import { isRefusal, refuse, type Refusal } from '../../src/model/errno.ts';
 import {
@@ -51,6 +52,7 @@ import { xattrNameRefusal } from '../../src/model/xattr.ts';
 
 const PAGE = 4096;
 const O_EXCL = 0o200;
+const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
 const O_NOATIME = 0o1000000;
 
@@ -83,6 +85,7 @@ const nowMicros = (): number => nowTime().sec * 1e6;
 const CLOCK_OFFSET = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
 
 export class MemoryFilesystem implements FilesystemApi {
+  readonly locks = new VolumeFileLocks();
   readonly nodes = new Map<Ino, Node>();
   readonly holders = new Set<ReferenceHolder>();
   /** Told by tests, not by what changes here. */
@@ -417,6 +420,7 @@ export class MemoryFilesystem implements FilesystemApi {
       synchronous: false,
       append: false,
       noAccessTime: (flags & O_NOATIME) !== 0,
+      writable: (flags & O_ACCMODE) !== 0,
       isSlow: name.startsWith('slow'),
     };
   }

@@ -52,8 +52,13 @@ function inoOf(name: string): Ino {
 
 const COMMANDS: Record<string, (argument: string) => unknown> = {
   stats: () => session.stats(),
-  /** Inodes that exist, and pages of taken memory found changed. */
-  state: () => ({ inodes: filesystem.nodes.size, overwritten: filesystem.overwritten }),
+  /** Inodes that exist, pages of taken memory found changed, file locks. */
+  state: () => ({
+    inodes: filesystem.nodes.size,
+    overwritten: filesystem.overwritten,
+    locks: filesystem.locks.held,
+    waiting: filesystem.locks.waiting,
+  }),
   lazy: (on) => {
     filesystem.isLazy = on === 'on';
     return true;
@@ -61,7 +66,7 @@ const COMMANDS: Record<string, (argument: string) => unknown> = {
   /** Changes a file behind the kernel's back: NAME TEXT. */
   rewrite: (argument) => {
     const [name = '', text = ''] = argument.split(' ');
-    const file = { ino: inoOf(name), synchronous: false, append: false };
+    const file = { ino: inoOf(name), synchronous: false, append: false, writable: true };
     const payload = { bytes: Buffer.from(text), take: () => () => undefined };
     void filesystem.setattr(file.ino, { size: sizeOf(0) }, { uid: 0, gid: 0, pid: 0 });
     void filesystem.write(file, sizeOf(0), payload, false, { uid: 0, gid: 0, pid: 0 });

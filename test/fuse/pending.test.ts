@@ -60,4 +60,21 @@ pending('clearing lets nothing be given up later', async () => {
   assert.equal(all, []);
 });
 
+pending('what is parked is given up at once, and does not count as under way', () => {
+  const { pending: set, all } = cancelled();
+  const gone: number[] = [];
+  for (const unique of [8, 10, 12]) set.park(unique, { giveUp: () => gone.push(unique) });
+  assert.is(set.size, 0);
+  assert.is(set.parked, 3);
+  set.interrupt(10);
+  assert.equal([gone, all], [[10], [10]]);
+  set.interrupt(10);
+  assert.not(set.finish(10), 'its answer would be sent too');
+  assert.ok(set.finish(8));
+  set.interrupt(8);
+  set.clear();
+  set.interrupt(12);
+  assert.equal([gone, all], [[10], [10]]);
+});
+
 pending.run();

@@ -90,6 +90,11 @@ export class Request {
     return this.#wide(IN_HEADER_BYTES + offset);
   }
 
+  /** A 64-bit field, exact: for what is neither common nor below 2^53. */
+  big64(offset: number): bigint {
+    return (BigInt(this.u32(offset + 4)) << 32n) | BigInt(this.u32(offset));
+  }
+
   /** A 64-bit byte size or offset; undefined beyond 2^63-1. */
   size(offset: number): Size | undefined {
     const high = this.u32(offset + 4);

@@ -4,20 +4,25 @@
  */
 
 import type { DirectoryEntry, SpaceInfo } from '../../engine/api.ts';
+import type { BlockingLock } from '../../engine/lock-api.ts';
 import { NAME_MAX } from '../../model/dirent.ts';
 import { BLOCK_BYTES, type ByteString, type Ino } from '../../model/ids.ts';
 import type { Inode } from '../../model/inode.ts';
 import type { Size } from '../../model/size.ts';
-import { put64, putAttr, putSize, putStatx } from '../attr.ts';
+import { put64, putAttr, putBig64, putSize, putStatx } from '../attr.ts';
 import type { Frame } from '../transport.ts';
 import {
   ATTR_OUT,
   DIRENT,
   ENTRY_OUT,
+  F_RDLCK,
+  F_UNLCK,
+  F_WRLCK,
   GETXATTR_OUT,
   INVAL_ENTRY_OUT,
   INVAL_INODE_OUT,
   LSEEK_OUT,
+  LK_OUT,
   NOTIFY,
   OPEN_OUT,
   OUT_HEADER_BYTES,
@@ -101,6 +106,20 @@ export function putWritten(words: Uint32Array, at: number, bytes: number): numbe
 export function putOffset(words: Uint32Array, at: number, offset: Size): number {
   putSize(words, at + LSEEK_OUT.offset, offset);
   return LSEEK_OUT.bytes;
+}
+
+/** A fuse_lk_out: the lock that is in the way, or that nothing is. */
+export function putLock(words: Uint32Array, at: number, lock: BlockingLock | undefined): number {
+  words.fill(0, at >>> 2, (at + LK_OUT.bytes) >>> 2);
+  if (lock === undefined) {
+    words[(at + LK_OUT.type) >>> 2] = F_UNLCK;
+    return LK_OUT.bytes;
+  }
+  putBig64(words, at + LK_OUT.start, lock.start);
+  putBig64(words, at + LK_OUT.end, lock.end);
+  words[(at + LK_OUT.type) >>> 2] = lock.write ? F_WRLCK : F_RDLCK;
+  words[(at + LK_OUT.pid) >>> 2] = lock.pid;
+  return LK_OUT.bytes;
 }
 
 export function putXattrSize(words: Uint32Array, at: number, bytes: number): number {

@@ -109,8 +109,8 @@ export const MKDIR_IN = { mode: 0, umask: 4, bytes: 8 };
 export const RENAME_IN = { newDir: 0, bytes: 8 };
 export const RENAME2_IN = { newDir: 0, flags: 8, bytes: 16 };
 export const LINK_IN = { ino: 0, bytes: 8 };
-export const RELEASE_IN = { fh: 0, bytes: 24 };
-export const FLUSH_IN = { fh: 0, bytes: 24 };
+export const RELEASE_IN = { fh: 0, releaseFlags: 12, lockOwner: 16, bytes: 24 };
+export const FLUSH_IN = { fh: 0, lockOwner: 16, bytes: 24 };
 export const READ_IN = { fh: 0, offset: 8, size: 16, bytes: 40 };
 export const WRITE_IN = { fh: 0, offset: 8, size: 16, flags: 20, bytes: 40 };
 export const LSEEK_IN = { fh: 0, offset: 8, whence: 16, bytes: 24 };
@@ -126,6 +126,17 @@ export const COPY_FILE_RANGE_IN = {
   bytes: 56,
 };
 export const FALLOCATE_IN = { fh: 0, offset: 8, length: 16, mode: 24, bytes: 32 };
+/** `start` and `end` are both included; `end` is 2^63-1 for "to the end of the file". */
+export const LK_IN = {
+  fh: 0,
+  owner: 8,
+  start: 16,
+  end: 24,
+  type: 32,
+  pid: 36,
+  flags: 40,
+  bytes: 48,
+};
 export const FSYNC_IN = { fh: 0, bytes: 16 };
 /** Without SETXATTR_EXT, which we do not ask for. */
 export const SETXATTR_IN = { size: 0, flags: 4, bytes: 8 };
@@ -206,6 +217,7 @@ export const OPEN_OUT = { fh: 0, flags: 8, backingId: 12, bytes: 16 };
 /** Also of COPY_FILE_RANGE; COPY_FILE_RANGE_64 replies with 64 bits in the same place. */
 export const WRITE_OUT = { size: 0, bytes: 8 };
 export const LSEEK_OUT = { offset: 0, bytes: 8 };
+export const LK_OUT = { start: 0, end: 8, type: 16, pid: 20, bytes: 24 };
 export const GETXATTR_OUT = { size: 0, bytes: 8 };
 export const STATFS_OUT = {
   blocks: 0,
@@ -229,9 +241,11 @@ export const NOTIFY = { INVAL_INODE: 2, INVAL_ENTRY: 3 } as const;
 /** Capabilities of INIT: `flags`, and `flags2` (from bit 32 on, given here shifted down). */
 export const INIT_FLAG = {
   ASYNC_READ: 1 << 0,
+  POSIX_LOCKS: 1 << 1,
   ATOMIC_O_TRUNC: 1 << 3,
   EXPORT_SUPPORT: 1 << 4,
   BIG_WRITES: 1 << 5,
+  FLOCK_LOCKS: 1 << 10,
   AUTO_INVAL_DATA: 1 << 12,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
@@ -244,8 +258,15 @@ export const INIT_FLAG = {
 
 /** Flags of an OPEN reply. */
 export const FOPEN_KEEP_CACHE = 2;
-/** A close(2) sends no FLUSH. */
-export const FOPEN_NOFLUSH = 32;
+
+/** In GETLK, SETLK, SETLKW: flock(2), not fcntl(2). */
+export const LK_FLOCK = 1;
+/** In RELEASE: what was locked with flock(2) through this open is to be unlocked. */
+export const RELEASE_FLOCK_UNLOCK = 2;
+/** Types of a lock. */
+export const F_RDLCK = 0;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
 
 export const WRITE_KILL_SUIDGID = 4;
 export const OPEN_KILL_SUIDGID = 1;

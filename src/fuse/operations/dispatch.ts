@@ -8,6 +8,7 @@ import * as allocation from './allocation.ts';
 import * as attributes from './attributes.ts';
 import * as directory from './directory.ts';
 import * as file from './file.ts';
+import * as locks from './locks.ts';
 import * as make from './make.ts';
 import * as mount from './mount.ts';
 import * as names from './names.ts';
@@ -46,6 +47,9 @@ const OPERATIONS: Partial<Record<OpcodeName, Operation>> = {
   FSYNC: file.fsync,
   FALLOCATE: allocation.fallocate,
   RELEASE: file.release,
+  GETLK: locks.getlk,
+  SETLK: locks.setlk,
+  SETLKW: locks.setlkw,
   OPENDIR: directory.opendir,
   READDIR: directory.readdir,
   READDIRPLUS: directory.readdirplus,

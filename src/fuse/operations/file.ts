@@ -10,12 +10,9 @@ import {
   CREATE_IN,
   FLUSH_IN,
   FOPEN_KEEP_CACHE,
-  FOPEN_NOFLUSH,
   FSYNC_IN,
   MAX_IO_BYTES,
-  O_ACCMODE,
   O_EXCL,
-  O_RDONLY,
   O_TRUNC,
   OPEN_IN,
   OPEN_KILL_SUIDGID,
@@ -38,6 +35,7 @@ import {
 } from '../serving.ts';
 import { O_NOATIME } from '../access.ts';
 import type { FuseTransport } from '../transport.ts';
+import { unlockAtFlush, unlockAtRelease } from './locks.ts';
 import type { Operation } from './operation.ts';
 
 /** Reads up to this length are copied into the reply: one write(2) of it beats a writev(2). */
@@ -58,14 +56,15 @@ function keepsPages(serving: Serving, ino: Ino): boolean {
   return !isRefusal(inode) && serving.pages.keeps(inode);
 }
 
-/** The flags of an OPEN reply. A file open for reading only has nothing to flush at close(2). */
-function openFlags(serving: Serving, file: OpenFile, flags: number): number {
-  const isReader = (flags & O_ACCMODE) === O_RDONLY;
-  const noFlush = isReader ? FOPEN_NOFLUSH : 0;
-  if (!keepsPages(serving, file.ino)) return noFlush;
+/**
+ * The flags of an OPEN reply. Never FOPEN_NOFLUSH, not even for a file that is only read: each
+ * close(2) must tell us, since it ends the record locks of its process (`locks.ts`).
+ */
+function openFlags(serving: Serving, file: OpenFile): number {
+  if (!keepsPages(serving, file.ino)) return 0;
   // Reads of pages that the kernel keeps never come to us: a reader's open stands for them.
-  if (isReader && file.noAccessTime !== true) serving.filesystem.accessed(file.ino);
-  return noFlush | FOPEN_KEEP_CACHE;
+  if (!file.writable && file.noAccessTime !== true) serving.filesystem.accessed(file.ino);
+  return FOPEN_KEEP_CACHE;
 }
 
 /** open(2)'s flags: on a mount that notes no accesses, no open does. */
@@ -83,9 +82,9 @@ function undoOpen(serving: Serving, fh: number, ino: Ino): void {
   closeHandle(serving, fh);
 }
 
-function sendOpen(serving: Serving, unique: number, file: OpenFile, flags: number): void {
+function sendOpen(serving: Serving, unique: number, file: OpenFile): void {
   const fh = serving.files.add(file);
-  const replyFlags = openFlags(serving, file, flags);
+  const replyFlags = openFlags(serving, file);
   const bytes = putOpen(serving.reply.words, BODY, fh, replyFlags);
   if (!sendBody(serving, unique, bytes)) undoOpen(serving, fh, file.ino);
 }
@@ -113,16 +112,16 @@ export const open: Operation = {
     const flags = accessFlags(serving, request.u32(OPEN_IN.flags));
     const kernelFlags = request.u32(OPEN_IN.openFlags);
     const opened = openInode(serving, request, request.ino, flags, kernelFlags);
-    answer(serving, request, opened, (s, unique, file) => sendOpen(s, unique, file, flags));
+    answer(serving, request, opened, sendOpen);
   },
 };
 
-function sendCreated(serving: Serving, unique: number, created: Created, flags: number): void {
+function sendCreated(serving: Serving, unique: number, created: Created): void {
   const { inode, file } = created;
   const { words } = serving.reply;
   serving.copies.gaveAttributes(inode.ino);
   const fh = serving.files.add(file);
-  const replyFlags = openFlags(serving, file, flags);
+  const replyFlags = openFlags(serving, file);
   const entryBytes = putEntry(words, BODY, inode, serving.valid);
   const bytes = entryBytes + putOpen(words, BODY + entryBytes, fh, replyFlags);
   if (sendBody(serving, unique, bytes)) return serving.lookups.add(inode.ino);
@@ -159,9 +158,7 @@ export const create: Operation = {
     if (created === refuse('EEXIST') && (flags & O_EXCL) === 0) {
       created = openExisting(serving, request, dir, name, flags);
     }
-    return answer(serving, request, created, (s, unique, value) =>
-      sendCreated(s, unique, value, flags),
-    );
+    return answer(serving, request, created, sendCreated);
   },
 };
 
@@ -173,7 +170,7 @@ export const temporary: Operation = {
     const mode = request.u32(CREATE_IN.mode);
     const { ino: dir, caller } = request;
     const created = serving.filesystem.createTemporary(dir, mode, flags, caller);
-    answer(serving, request, created, (s, unique, value) => sendCreated(s, unique, value, flags));
+    answer(serving, request, created, sendCreated);
   },
 };
 
@@ -237,9 +234,11 @@ export const write: Operation = {
   },
 };
 
+/** close(2) of a descriptor. Locks go first: they go also where the flush is refused. */
 export const flush: Operation = {
   structBytes: FLUSH_IN.bytes,
   run(serving, request) {
+    unlockAtFlush(serving, request);
     const file = serving.files.get(request.u64(FLUSH_IN.fh));
     if (file === undefined) return sendErrno(serving, request.unique, ERRNO.EBADF);
     return answer(serving, request, serving.filesystem.flush(file), sendEmpty);
@@ -259,6 +258,7 @@ export const fsync: Operation = {
 export const release: Operation = {
   structBytes: RELEASE_IN.bytes,
   run(serving, request) {
+    unlockAtRelease(serving, request);
     closeHandle(serving, request.u64(RELEASE_IN.fh));
     sendEmpty(serving, request.unique);
   },

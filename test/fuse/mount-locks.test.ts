@@ -240,7 +240,7 @@ mounted('locks of open file descriptions: of the open, not of the process', asyn
 a = rw(); b = rw(); c = rw()
 ofd(a, W, 0, 10)
 print(attempt(ofd, b, W, 5, 10), attempt(lockf, b, LOCK_EX | LOCK_NB))
-print(struct.unpack('hhqqi4x', ofd(b, W, 0, 0, 36))[::3])
+print(struct.unpack('hhqqi4x', ofd(b, W, 0, 0, 36))[::3], query(b, W)[3] == os.getpid())
 os.close(c); print(attempt(ofd, b, W, 5, 10), 'closing another descriptor changes nothing')
 d = os.dup(a); os.close(a); print(attempt(ofd, b, W, 5, 10), 'a twin is open')
 os.close(d)
@@ -253,12 +253,26 @@ print(last, 'with the last close')
   );
   const expected = [
     'EAGAIN EAGAIN',
-    '(1, 10)',
+    '(1, 10) True',
     'EAGAIN closing another descriptor changes nothing',
     'EAGAIN a twin is open',
     'locked with the last close',
   ];
   assert.is(said, `${expected.join('\n')}\n`);
+});
+
+mounted("locks on directories are the kernel's own", async (m) => {
+  const said = await script(
+    m,
+    `
+a = os.open(sys.argv[1], os.O_RDONLY); b = os.open(sys.argv[1], os.O_RDONLY)
+flock(a, LOCK_EX); print(attempt(flock, b, LOCK_EX | LOCK_NB))
+os.close(a); print(attempt(flock, b, LOCK_EX | LOCK_NB))
+`,
+  );
+  assert.is(said, 'EAGAIN\nlocked\n');
+  const asked = await m.ask<Record<string, number>>('stats');
+  assert.is(asked['SETLK'], undefined);
 });
 
 mounted('five hundred waiters, while others go on', async (m) => {

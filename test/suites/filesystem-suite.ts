@@ -634,7 +634,7 @@ function allocation(on: On): void {
     await refused(it.range(file, 0, most, sizeOf(1)), 'EFBIG');
     await refused(it.range(file, 1, sizeOf(0), most), 'ENOSPC');
     it.fs.close(file);
-    const gone = { ino: NOBODY, synchronous: false, append: false };
+    const gone = { ino: NOBODY, synchronous: false, append: false, writable: true };
     await refused(it.range(gone, 0, sizeOf(0), sizeOf(1)), 'ESTALE');
   });
 }

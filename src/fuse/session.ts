@@ -1,8 +1,8 @@
 /**
  * The life of one mount.
  *
- * Owns the transport, the lookup counts, open handles and file locks of the mount. Order: clean a dead
- * mount -> open the device -> mount -> serve -> INIT answered: usable. The end comes from
+ * Owns the transport, the lookup counts, open handles and file locks of the mount. Order: clean a
+ * dead mount -> open the device -> mount -> serve -> INIT answered: usable. The end comes from
  * `unmount`, or from outside (umount(8), an abort): requests stop, then every handle that the
  * kernel did not close is closed and every reference it held is given up, so that orphans are
  * reaped; then `onUnmounted`. A crash at any moment loses nothing but this state, and leaves at

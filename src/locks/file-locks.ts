@@ -53,7 +53,7 @@ export type Settle = (refusal: Refusal | undefined) => void;
 export interface Waiter {
   readonly request: LockRequest;
   readonly settle: Settle;
-  /** Whose lock was found in its way; it is looked at again when that owner gives something back. */
+  /** Whose lock was found in its way: it is looked at again when that owner gives some back. */
   stoppedBy: Owner;
   /** How far `#closings` was when it was last known not to be part of a deadlock. */
   checkedAt: number;

@@ -1,4 +1,4 @@
-/** The lock operations without a kernel: what mounts, handles, interrupts and closes do to locks. */
+/** The lock operations without a kernel: mounts, handles, interrupts, and closes. */
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

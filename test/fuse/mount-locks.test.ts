@@ -35,6 +35,12 @@ def query(fd, kind, start=0, length=0, command=fcntl.F_GETLK):
     return (k, s, l, pid)
 def ofd(fd, kind, start=0, length=0, command=37):
     return fcntl.fcntl(fd, command, struct.pack('hhqqi4x', kind, 0, start, length, 0))
+def other(kind, length, start):
+    'What another process gets for a record lock.'
+    return fresh(lambda: lockf(rw(), kind | LOCK_NB, length, start))
+def ended(pid, told):
+    answer = told.readline().strip(); os.waitpid(pid, 0)
+    return answer
 R, W, U = fcntl.F_RDLCK, fcntl.F_WRLCK, fcntl.F_UNLCK
 def child(f):
     r, w = os.pipe()
@@ -70,14 +76,14 @@ mounted('record locks: exclusion, ranges, and who is in the way', async (m) => {
     `
 fd = rw()
 lockf(fd, LOCK_EX, 10, 100)
-print(fresh(lambda: lockf(rw(), LOCK_EX | LOCK_NB, 5, 104)), fresh(lambda: lockf(rw(), LOCK_SH | LOCK_NB, 5, 109)))
+print(other(LOCK_EX, 5, 104), other(LOCK_SH, 5, 109))
 def asks(say): say(str(query(rw(), W)))
-pid, said = child(asks); print(said.readline().strip() == str((W, 100, 10, os.getpid()))); os.waitpid(pid, 0)
+print(ended(*child(asks)) == str((W, 100, 10, os.getpid())))
 huge = 2**63 - 2
 fcntl.fcntl(fd, fcntl.F_SETLK, struct.pack('hhqqi4x', R, 0, huge, 0, 0))
-print(fresh(lambda: lockf(rw(), LOCK_EX | LOCK_NB, 1, huge - 1)), fresh(lambda: lockf(rw(), LOCK_EX | LOCK_NB, 1, huge)))
+print(other(LOCK_EX, 1, huge - 1), other(LOCK_EX, 1, huge))
 lockf(fd, LOCK_UN, 4, 103)
-print(query(rw(), W), fresh(lambda: lockf(rw(), LOCK_EX | LOCK_NB, 4, 103)), fresh(lambda: lockf(rw(), LOCK_EX | LOCK_NB, 1, 107)))
+print(query(rw(), W), other(LOCK_EX, 4, 103), other(LOCK_EX, 1, 107))
 ro = os.open(path, os.O_RDONLY)
 print(attempt(lockf, ro, LOCK_EX | LOCK_NB))
 `,
@@ -124,12 +130,12 @@ mounted('waiting, and being let in by unlock, by close and by kill -9', async (m
 def holder(say): lockf(rw(), LOCK_EX); say('held'); time.sleep(600)
 def waiter(say): fd = rw(); lockf(fd, LOCK_EX); say('locked')
 fd = rw(); lockf(fd, LOCK_EX)
-pid, told = child(waiter); blocked(pid); lockf(fd, LOCK_UN); print(told.readline().strip()); os.waitpid(pid, 0)
+pid, told = child(waiter); blocked(pid); lockf(fd, LOCK_UN); print(ended(pid, told))
 lockf(fd, LOCK_EX)
-pid, told = child(waiter); blocked(pid); os.close(fd); print(told.readline().strip()); os.waitpid(pid, 0)
+pid, told = child(waiter); blocked(pid); os.close(fd); print(ended(pid, told))
 victim, told = child(holder); told.readline()
-pid, told = child(waiter); blocked(pid); os.kill(victim, signal.SIGKILL); print(told.readline().strip())
-os.waitpid(pid, 0); os.waitpid(victim, 0)
+pid, told = child(waiter); blocked(pid); os.kill(victim, signal.SIGKILL)
+print(ended(pid, told)); os.waitpid(victim, 0)
 `,
   );
   assert.is(said, 'locked\nlocked\nlocked\n');
@@ -164,8 +170,9 @@ for lock in (lockf, flock):
 def restarted(say):
     signal.signal(signal.SIGUSR1, lambda *_: say('signal'))
     lockf(rw(), LOCK_EX); say('locked')
-pid, told = child(restarted); blocked(pid); os.kill(pid, signal.SIGUSR1); print(told.readline().strip())
-blocked(pid); lockf(fd, LOCK_UN); print(told.readline().strip()); os.waitpid(pid, 0)
+pid, told = child(restarted); blocked(pid)
+os.kill(pid, signal.SIGUSR1); print(told.readline().strip())
+blocked(pid); lockf(fd, LOCK_UN); print(ended(pid, told))
 `,
     );
     assert.is(said, `${'alarm 0\nTrue\nTrue\n'.repeat(2)}signal\nlocked\n`);
@@ -179,9 +186,9 @@ mounted('a deadlock of two processes is EDEADLK', async (m) => {
     m,
     `
 fd = rw(); lockf(fd, LOCK_EX, 1, 0)
-def other(say):
+def crosses(say):
     mine = rw(); lockf(mine, LOCK_EX, 1, 1); say('holds'); lockf(mine, LOCK_EX, 1, 0); say('locked')
-pid, told = child(other); told.readline(); blocked(pid)
+pid, told = child(crosses); told.readline(); blocked(pid)
 print(attempt(lockf, fd, LOCK_EX, 1, 1))
 lockf(fd, LOCK_UN, 1, 0); print(told.readline().strip()); os.waitpid(pid, 0)
 `,

@@ -1,4 +1,4 @@
-/** File locks: the examples of fcntl(2) and flock(2), deadlocks, the bound, who goes on and when. */
+/** File locks: examples of fcntl(2) and flock(2), deadlocks, the bound, who goes on and when. */
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

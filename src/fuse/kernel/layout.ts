@@ -294,7 +294,5 @@ export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
 /** open(2) flags that matter here (x86-64 and arm64 agree on these). */
-export const O_ACCMODE = 3;
-export const O_RDONLY = 0;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;

@@ -9,7 +9,6 @@
  * most a dead mount, which the next start cleans.
  */
 
-import { closeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { FilesystemApi } from '../engine/api.ts';
 import type { LogFunction } from '../io/logger.ts';
@@ -19,14 +18,13 @@ import { deferred, within } from './waiting.ts';
 import {
   cleanStaleMount,
   mountDevice,
-  MountError,
-  openDevice,
   ownMountAt,
   raiseReadAhead,
   resolveMountPoint,
   unmountAt,
 } from './kernel/mount.ts';
 import { notedAccesses } from './access.ts';
+import { MountError } from './kernel/programs.ts';
 import { MountService } from './service.ts';
 import type { Notifier } from './notifier.ts';
 
@@ -164,21 +162,17 @@ export async function freeMountPoint(
 }
 
 /**
- * Mounts `filesystem` through the kernel transport and serves it. Resolves when the mount is usable. Throws `MountError`: EBUSY
- * where a living mount of ours is at that place, EPERM without root, or what mount(8) said.
+ * Mounts `filesystem` through the kernel transport and serves it. Resolves when the mount is usable.
+ * Throws `MountError`: EBUSY where a living mount of ours is at that place, or what mount(8) or
+ * fusermount3 said.
  */
 export async function startSession(options: SessionOptions): Promise<Session> {
   const { fsType = 'ledgerfs', readOnly = false } = options;
   const mountPoint = await freeMountPoint(options.mountPoint, fsType, options.log);
   const watcher = options.watcher ?? (await chooseWatcher());
-  const fd = openDevice();
   const { source, mountOptions = [] } = options;
-  try {
-    await mountDevice(fd, { mountPoint, source, fsType, readOnly, options: mountOptions });
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  const request = { mountPoint, source, fsType, readOnly, options: mountOptions };
+  const fd = await mountDevice(request);
   const session = new KernelSession(fd, mountPoint, options, watcher);
   try {
     await session.ready;

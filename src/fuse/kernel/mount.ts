@@ -1,5 +1,6 @@
 /**
- * Mounting and unmounting through mount(8) and umount(8), as root.
+ * Mounting and unmounting: as root through mount(8) and umount(8), as an ordinary user through
+ * fusermount3 (`fusermount.ts`).
  *
  * Order of a mount: a dead mount at the place is taken away; /dev/fuse is opened; mount(8) gets the
  * descriptor and returns; the kernel's INIT is waiting on the descriptor by then. A crash after that
@@ -9,14 +10,15 @@
  * would have to come from the thread that waits for it.
  */
 
-import { spawn, type StdioOptions } from 'node:child_process';
-import { constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { realpath, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { mountAt, mountTable, type Mount } from '../../io/mount-table.ts';
 import { byteStringOf } from '../../model/ids.ts';
 import { within } from '../waiting.ts';
+import { FUSERMOUNT, fusermount } from './fusermount.ts';
 import { MAX_IO_BYTES } from './layout.ts';
+import { MountError, runProgram } from './programs.ts';
 
 const DEVICE = '/dev/fuse';
 /** Read-ahead of the page cache: one READ of the largest size. The kernel's default is 128. */
@@ -25,17 +27,6 @@ const READ_AHEAD_KB = MAX_IO_BYTES / 1024;
 const PROBE_MS = 5000;
 /** Dead mounts may lie on top of each other, after repeated crashes; more is somebody's doing. */
 const STALE_LAYERS = 16;
-
-/** Why mounting or unmounting failed; `code` is an errno's name. */
-export class MountError extends Error {
-  override readonly name = 'MountError';
-  readonly code: string;
-
-  constructor(code: string, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
-}
 
 export interface MountRequest {
   /** Absolute, without symlinks: see `resolveMountPoint`. */
@@ -70,29 +61,6 @@ export function openDevice(): number {
   }
 }
 
-interface Outcome {
-  readonly status: number | null;
-  readonly stderr: string;
-}
-
-/** Runs a program; `fd`, where given, is its descriptor 3. */
-function run(program: string, args: readonly string[], fd?: number): Promise<Outcome> {
-  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe'];
-  if (fd !== undefined) stdio.push(fd);
-  const env = { ...process.env, LC_ALL: 'C' };
-  return new Promise((settle, reject) => {
-    const child = spawn(program, args, { stdio, env });
-    let stderr = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.once('error', (error) =>
-      reject(new MountError('ENOENT', `cannot run ${program}: is it installed?`, error)),
-    );
-    child.once('close', (status) => settle({ status, stderr: stderr.trim() }));
-  });
-}
-
 /** Defaults, and the options that take their place. */
 const DEFAULTS: readonly (readonly [string, string])[] = [
   ['nosuid', 'suid'],
@@ -118,20 +86,46 @@ export function mountOptions(request: MountRequest, fd: number): string {
   return [...new Set(all)].join(',');
 }
 
-/** Mounts `fd` (from `openDevice`). The kernel's first request is INIT. */
-export async function mountDevice(fd: number, request: MountRequest): Promise<void> {
-  if (process.getuid?.() !== 0) throw new MountError('EPERM', 'mounting needs root');
-  const options = mountOptions(request, 3);
-  const type = `fuse.${request.fsType}`;
-  const args = ['-i', '-t', type, '-o', options, request.source, request.mountPoint];
-  const { status, stderr } = await run('mount', args, fd);
-  if (status !== 0) throw new MountError('EINVAL', `mount failed: ${stderr}`);
+/** Whether mount(8) is ours to call: all others mount through fusermount3. */
+export const isRoot = (): boolean => process.geteuid?.() === 0;
+
+/**
+ * Mounts; resolves to the descriptor (non-blocking) on which the kernel's requests come, INIT first.
+ * Throws `MountError`.
+ */
+export async function mountDevice(request: MountRequest): Promise<number> {
+  if (!isRoot()) return fusermount(request);
+  const fd = openDevice();
+  try {
+    const options = mountOptions(request, 3);
+    const type = `fuse.${request.fsType}`;
+    const args = ['-i', '-t', type, '-o', options, request.source, request.mountPoint];
+    const { status, stderr } = await runProgram('mount', args, fd);
+    if (status !== 0) throw new MountError('EINVAL', `mount failed: ${stderr}`);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
-/** Unmounts. `lazy` detaches a mount that is in use. EBUSY; EINVAL if nothing is mounted there. */
+/** The command that unmounts, for this user; `lazy` detaches a mount that is in use. */
+export function unmountCommand(
+  mountPoint: string,
+  lazy: boolean,
+): readonly [string, readonly string[]] {
+  return isRoot()
+    ? ['umount', ['-i', '-c', ...(lazy ? ['-l'] : []), mountPoint]]
+    : [FUSERMOUNT, ['-u', ...(lazy ? ['-z'] : []), '--', mountPoint]];
+}
+
+/**
+ * Unmounts. `lazy` detaches a mount that is in use. EBUSY; EINVAL if nothing is mounted there, or
+ * not by this user.
+ */
 export async function unmountAt(mountPoint: string, lazy: boolean): Promise<void> {
-  const args = ['-i', '-c', ...(lazy ? ['-l'] : []), mountPoint];
-  const { status, stderr } = await run('umount', args);
+  const [program, args] = unmountCommand(mountPoint, lazy);
+  const { status, stderr } = await runProgram(program, args);
   if (status === 0) return;
   const isBusy = stderr.includes('busy');
   throw new MountError(isBusy ? 'EBUSY' : 'EINVAL', `umount failed: ${stderr}`);

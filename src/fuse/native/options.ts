@@ -1,6 +1,6 @@
 /** The options that libfuse 2 is given, as one string. Pure. */
 
-import { MountError } from '../kernel/mount.ts';
+import { MountError } from '../kernel/programs.ts';
 
 export interface NativeMountRequest {
   /** Absolute, without symlinks. */

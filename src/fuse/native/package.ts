@@ -14,7 +14,7 @@
 import type Fuse from 'fuse-native';
 import type { Handler, Operations, Signal } from 'fuse-native';
 import { ERRNO } from '../../model/errno.ts';
-import { MountError } from '../kernel/mount.ts';
+import { MountError } from '../kernel/programs.ts';
 
 type FuseClass = typeof Fuse;
 

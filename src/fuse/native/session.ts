@@ -13,7 +13,8 @@
 
 import { notedAccesses } from '../access.ts';
 import type { Notifier } from '../notifier.ts';
-import { MountError, unmountAt } from '../kernel/mount.ts';
+import { unmountAt } from '../kernel/mount.ts';
+import { MountError } from '../kernel/programs.ts';
 import {
   freeMountPoint,
   INIT_MS,

@@ -9,9 +9,11 @@
  */
 
 import { spawn } from 'node:child_process';
+import { unmountCommand } from '../src/fuse/kernel/mount.ts';
 import type { DaemonMessage, LaunchOrder } from './daemon/messages.ts';
 import type { Serving } from './daemon/serve.ts';
 import { serve } from './daemon/serve.ts';
+import { ledgerfsMounts, textOf } from './volumes.ts';
 
 /** EX_SOFTWARE of sysexits.h. */
 const EXIT_BUG = 70;
@@ -27,8 +29,11 @@ const tell = (message: DaemonMessage): Promise<void> =>
   });
 
 function abandon(): never {
-  const { mountPoint } = order;
-  spawn('umount', ['-l', mountPoint], { detached: true, stdio: 'ignore' }).unref();
+  const ours = ledgerfsMounts().filter((mount) => textOf(mount.source) === order.volume);
+  for (const mount of ours) {
+    const [program, args] = unmountCommand(textOf(mount.mountPoint), true);
+    spawn(program, args, { detached: true, stdio: 'ignore' }).unref();
+  }
   process.exit(EXIT_BUG);
 }
 

@@ -12,6 +12,7 @@ import {
   stackOf,
   UsageFailure,
 } from './console/failure.ts';
+import { isHelperCall, mountArguments } from './mount-helper.ts';
 import { VERSION } from './version.ts';
 
 /** A command's module: adds options, help and action to the command of its name. */
@@ -117,11 +118,17 @@ function usageText(error: Error): string {
   return error.message.replace(/^error: /, '').split('\n')[0] ?? '';
 }
 
+/** mount(8): incorrect invocation, and mount failure; its 64 is "some mounts succeeded". */
+const HELPER_USAGE = 1;
+const HELPER_FAILURE = 32;
+
 /** Runs the command line `argv` (as in process.argv) and sets the exit code. Never rejects. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = basename(argv[1] ?? 'ledgerfs') === 'scoutfs' ? 'scoutfs' : 'ledgerfs';
-  const args = argv.slice(2);
-  const name = ENTRIES.find((entry) => entry.name === commandNamed(args))?.name;
+  const words = argv.slice(2);
+  const isHelper = isHelperCall(argv[1] ?? '', words);
+  const wanted = isHelper ? 'mount' : commandNamed(words);
+  const name = ENTRIES.find((entry) => entry.name === wanted)?.name;
   // A reader that goes away (`ledgerfs log show | head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
@@ -129,6 +136,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.exit(EXIT_FAILURE);
   });
   try {
+    const args = isHelper ? mountArguments(words) : words;
     await (
       await programFor(args)
     ).parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
@@ -140,9 +148,10 @@ export async function main(argv: readonly string[]): Promise<void> {
       ? `${prefix}: ${usageText(cause)}`
       : describeFailure(program, name ?? 'start', cause);
     process.stderr.write(`${line}\n`);
-    if (args.includes('--debug')) process.stderr.write(`${stackOf(cause)}\n`);
+    if (words.includes('--debug')) process.stderr.write(`${stackOf(cause)}\n`);
     // Scripts written for scoutfs expect its exit code for a command that there is not.
     const isUnknown = name === undefined && program === 'scoutfs';
-    process.exitCode = isUsage && !isUnknown ? EXIT_USAGE : EXIT_FAILURE;
+    if (isHelper) process.exitCode = isUsage ? HELPER_USAGE : HELPER_FAILURE;
+    else process.exitCode = isUsage && !isUnknown ? EXIT_USAGE : EXIT_FAILURE;
   }
 }

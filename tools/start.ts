@@ -76,7 +76,7 @@ async function start(): Promise<void> {
     verbose: false,
     onBusy: (text: string) => say(`${text}; it is taken away all the same`),
   };
-  await prepareMount(order);
+  await prepareMount({ ...order, options: [] });
   const { serve } = await import('./daemon/serve.ts');
   const serving = await withProgress((onProgress) => serve(order, onProgress, () => undefined));
   stopOnSignal(serving);

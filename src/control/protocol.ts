@@ -19,6 +19,8 @@ export interface MountRequest {
   readonly options: readonly string[];
   /** 'kernel' unless said. */
   readonly transport?: TransportName | undefined;
+  /** What the mount was asked to have; one for all mounts of a volume. */
+  readonly commitMs?: number | undefined;
 }
 
 export interface MountStatus {

@@ -9,8 +9,10 @@ import { ControlError, TRANSPORTS } from './protocol.ts';
 
 /** What the daemon offers to the control plane. All promises reject with an error with a `code`. */
 export interface ControlledDaemon {
-  /** Owner of the volume's directory: may do what root may, to this volume. */
+  /** Owner of the volume's directory: may do what root may, to what is in this volume. */
   readonly ownerUid: number;
+  /** Whom the daemon runs as: in whose name it mounts. */
+  readonly uid: number;
   status(): Promise<DaemonStatus>;
   /** Resolves to the durable position when everything answered so far is durable. */
   sync(): Promise<number>;
@@ -34,8 +36,11 @@ export interface RouteRequest {
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  /** 'owner' is root or the owner of the volume's directory. */
-  readonly access: 'anyone' | 'owner';
+  /**
+   * 'owner' is root or the owner of the volume's directory; 'runner' is root or whom the daemon runs
+   * as: a daemon of root mounts anywhere, and what an ordinary user's volume holds is that user's say.
+   */
+  readonly access: 'anyone' | 'owner' | 'runner';
   /** Long work sends NDJSON, and may report progress. */
   readonly isLong: boolean;
   run(daemon: ControlledDaemon, request: RouteRequest, onProgress: OnProgress): Promise<unknown>;
@@ -71,6 +76,12 @@ function transportOf(body: unknown): TransportName {
   return transport;
 }
 
+function commitMsOf(body: unknown): number | undefined {
+  const value = field(body, 'commitMs');
+  if (value === undefined || typeof value === 'number') return value;
+  throw invalid('commitMs must be a number');
+}
+
 /** A log position: a whole number from 1 on. */
 function positionOf(value: unknown, name: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
@@ -101,11 +112,12 @@ export const ROUTES: readonly Route[] = [
     ...short,
     method: 'POST',
     path: '/v1/mounts',
-    access: 'owner',
+    access: 'runner',
     run: async (daemon, { body }) => {
       const mountPoint = mountPointOf(body);
       const options = optionsOf(body);
-      await daemon.addMount({ mountPoint, options, transport: transportOf(body) });
+      const transport = transportOf(body);
+      await daemon.addMount({ mountPoint, options, transport, commitMs: commitMsOf(body) });
       return {};
     },
   },
@@ -113,7 +125,7 @@ export const ROUTES: readonly Route[] = [
     ...short,
     method: 'DELETE',
     path: '/v1/mounts',
-    access: 'owner',
+    access: 'runner',
     run: async (daemon, { body }) => {
       await daemon.removeMount(mountPointOf(body), field(body, 'lazy') === true);
       return {};
@@ -159,7 +171,14 @@ export const ROUTES: readonly Route[] = [
 ];
 
 /** Throws EPERM unless `peer` may use `route`. */
-export function checkAccess(route: Route, peer: PeerCredentials, ownerUid: number): void {
-  if (route.access === 'anyone' || peer.uid === 0 || peer.uid === ownerUid) return;
-  throw new ControlError("only root and the volume's owner may do this", 'EPERM');
+export function checkAccess(
+  route: Route,
+  peer: PeerCredentials,
+  daemon: Pick<ControlledDaemon, 'ownerUid' | 'uid'>,
+): void {
+  if (route.access === 'anyone' || peer.uid === 0) return;
+  const allowed = route.access === 'owner' ? daemon.ownerUid : daemon.uid;
+  if (peer.uid === allowed) return;
+  const who = route.access === 'owner' ? "the volume's owner" : 'whoever runs the daemon';
+  throw new ControlError(`only root and ${who} may do this`, 'EPERM');
 }

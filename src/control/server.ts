@@ -77,7 +77,7 @@ async function answer(
     const peer = peerOf(request.socket);
     const [path = ''] = (request.url ?? '').split('?', 1);
     const route = findRoute(request.method ?? '', path);
-    checkAccess(route, peer, daemon.ownerUid);
+    checkAccess(route, peer, daemon);
     const body = await readBody(request);
     const run = (onProgress: OnProgress): Promise<unknown> =>
       route.run(daemon, { body, peer }, onProgress);

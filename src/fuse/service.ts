@@ -29,6 +29,7 @@ export interface ServiceOptions {
   readonly attrTimeoutMs?: number | undefined;
   /** Accesses that are noted; all, unless said. */
   readonly noted?: NotedAccesses | undefined;
+  readonly readOnly?: boolean | undefined;
   readonly log: LogFunction;
 }
 
@@ -69,6 +70,7 @@ export class MountService implements Receiver {
       pending: new Pending((unique) => sendErrno(this.serving, unique, ERRNO.EINTR)),
       pages,
       copies,
+      readOnly: options.readOnly === true,
       noted: options.noted ?? notedAccesses([], false),
       locks: filesystem.locks.connect(),
       lockers: new Map(),

@@ -41,6 +41,8 @@ export interface Serving {
   /** By open handle: the owners who asked for record locks through it. See `operations/locks.ts`. */
   readonly lockers: Map<number, Set<bigint>>;
   readonly pages: PageCache;
+  /** Requests that change something are refused. */
+  readonly readOnly: boolean;
   readonly noted: NotedAccesses;
   readonly copies: KernelCopies;
   readonly log: LogFunction;

@@ -26,6 +26,7 @@ interface Context {
 /** Records what it is asked to do. */
 class FakeDaemon implements ControlledDaemon {
   readonly ownerUid = 0;
+  readonly uid = 0;
   readonly mounted: MountStatus[] = [];
   readonly calls: string[] = [];
   refusal: ControlError | undefined;
@@ -186,7 +187,7 @@ test('strangers may look and sync, and nothing else', () => {
   const stranger = { pid: 1, uid: 1234, gid: 1234, groups: [] };
   const allowed = ROUTES.filter((route) => {
     try {
-      checkAccess(route, stranger, 0);
+      checkAccess(route, stranger, { ownerUid: 0, uid: 0 });
       return true;
     } catch (cause) {
       assert.is((cause as ControlError).code, 'EPERM');
@@ -194,7 +195,22 @@ test('strangers may look and sync, and nothing else', () => {
     }
   }).map(({ method, path }) => `${method} ${path}`);
   assert.equal(allowed, ['GET /v1/status', 'POST /v1/sync']);
-  for (const route of ROUTES) checkAccess(route, { ...stranger, uid: 77 }, 77);
+  const owner = { ...stranger, uid: 77 };
+  for (const route of ROUTES) checkAccess(route, owner, { ownerUid: 77, uid: 77 });
+});
+
+test("a daemon of root mounts nothing for the owner of a user's volume", () => {
+  const owner = { pid: 1, uid: 77, gid: 77, groups: [] };
+  const refused = ROUTES.filter((route) => {
+    try {
+      checkAccess(route, owner, { ownerUid: 77, uid: 0 });
+      return false;
+    } catch (cause) {
+      assert.is((cause as ControlError).code, 'EPERM');
+      return true;
+    }
+  }).map(({ method, path }) => `${method} ${path}`);
+  assert.equal(refused, ['POST /v1/mounts', 'DELETE /v1/mounts']);
 });
 
 test('the socket is open to all, and goes with the server', async ({ volume, server }) => {

@@ -20,6 +20,8 @@ import { mountPointPath, volumeDirectory } from '../volumes.ts';
 interface Options {
   readonly foreground?: boolean;
   readonly options: readonly string[];
+  readonly sloppy?: boolean;
+  readonly fake?: boolean;
   readonly debug?: boolean;
   readonly transport: TransportName;
 }
@@ -33,10 +35,11 @@ const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoExc
 /** One attempt; false if a daemon that is ending stands in the way. */
 async function attempt(order: LaunchOrder, onProgress: OnProgress): Promise<boolean> {
   const { volume, mountPoint, mountOptions, transport } = order;
+  const { kernel, commitMs } = mountOptions;
   try {
     const client = await connect(volume);
     if (client === undefined) await launchDaemon(order, onProgress);
-    else await client.addMount({ mountPoint, options: mountOptions.kernel, transport });
+    else await client.addMount({ mountPoint, options: kernel, transport, commitMs });
     return true;
   } catch (cause) {
     if (codeOf(cause) === 'ESHUTDOWN' || codeOf(cause) === 'ECONNRESET') return false;
@@ -69,11 +72,12 @@ async function inForeground(order: LaunchOrder, onProgress: OnProgress): Promise
 }
 
 async function mount(path: string, point: string, options: Options): Promise<void> {
-  const mountOptions = parseMountOptions(options.options);
+  const mountOptions = parseMountOptions(options.options, options.sloppy);
   const volume = await volumeDirectory(path);
   const mountPoint = await mountPointPath(point);
   const { transport } = options;
-  await prepareMount({ volume, mountPoint, transport });
+  await prepareMount({ volume, mountPoint, transport, options: mountOptions.kernel });
+  if (options.fake === true) return;
   const order = { volume, mountPoint, mountOptions, transport, verbose: options.debug === true };
   const start = options.foreground === true ? inForeground : inBackground;
   await withProgress((onProgress) => start(order, onProgress));
@@ -96,6 +100,9 @@ export function define(command: Command): void {
         .choices(TRANSPORTS)
         .default(TRANSPORTS[0]),
     )
+    // What mount(8) may ask of a helper; see mount-helper.ts.
+    .addOption(new Option('--sloppy', 'pass over unknown mount options').hideHelp())
+    .addOption(new Option('--fake', 'check only').hideHelp())
     .addHelpText('after', '\nExample:\n  ledgerfs mount /srv/archive /mnt -o noatime,commit=5\n')
     .action(mount);
 }

@@ -6,7 +6,9 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import type { TransportName } from '../../src/control/protocol.ts';
 import { readDescription } from '../../src/engine/volume-files.ts';
-import { isDeadMount } from '../../src/fuse/kernel/mount.ts';
+import { FUSERMOUNT } from '../../src/fuse/kernel/fusermount.ts';
+import { isDeadMount, isRoot } from '../../src/fuse/kernel/mount.ts';
+import { isInstalled } from '../../src/fuse/kernel/programs.ts';
 import { nodeDisk } from '../../src/io/node-disk.ts';
 import { mountAt, mountTable } from '../../src/io/mount-table.ts';
 import { byteStringOf } from '../../src/model/ids.ts';
@@ -21,12 +23,18 @@ export interface MountPlace {
   readonly mountPoint: string;
   /** 'kernel' unless said. */
   readonly transport?: TransportName | undefined;
+  /** For the kernel. */
+  readonly options: readonly string[];
 }
 
-/** Throws unless this is a volume, the device is there and the mount point is a free directory. */
+/**
+ * Throws unless this is a volume, the device is there and the mount point is a free directory; for
+ * an ordinary user also unless fusermount3 is there and will agree.
+ */
 export async function prepareMount(place: MountPlace): Promise<void> {
   await readDescription(nodeDisk, place.volume);
   await checkDevice();
+  if (!isRoot()) await checkUserMay(place.options);
   await checkMountPoint(place);
   if (place.transport === 'fuse-native') await checkLibfuse();
 }
@@ -35,6 +43,16 @@ export async function prepareMount(place: MountPlace): Promise<void> {
 async function checkLibfuse(): Promise<void> {
   const { loadNativeMounter } = await import('../../src/fuse/native/package.ts');
   await loadNativeMounter();
+}
+
+/** fusermount3 would leave out what it does not allow, and go on. */
+async function checkUserMay(options: readonly string[]): Promise<void> {
+  if (!(await isInstalled(FUSERMOUNT))) {
+    const what = `${FUSERMOUNT}: not found; mounting without root needs it (Debian: fuse3)`;
+    throw new CommandFailure(what, 'ENOENT');
+  }
+  const forbidden = options.find((option) => option === 'suid' || option === 'dev');
+  if (forbidden !== undefined) throw new CommandFailure(`-o ${forbidden}: root only`, 'EPERM');
 }
 
 async function checkDevice(): Promise<void> {
@@ -59,8 +77,21 @@ async function checkMountPoint({ volume, mountPoint }: MountPlace): Promise<void
   if (there?.type === MOUNT_TYPE && (await isDeadMount(mountPoint))) return;
   const info = await stat(mountPoint);
   if (!info.isDirectory()) throw new CommandFailure(`${mountPoint}: not a directory`, 'ENOTDIR');
-  if (there === undefined) return;
+  if (there === undefined) {
+    if (!isRoot()) await checkWritable(mountPoint);
+    return;
+  }
   const isSame = there.type === MOUNT_TYPE && textOf(there.source) === volume;
   const what = isSame ? 'this volume is mounted there already' : 'something else is mounted there';
   throw new CommandFailure(`${mountPoint}: ${what}`, 'EBUSY');
+}
+
+/** fusermount3 asks for a directory that its user may write to. */
+async function checkWritable(mountPoint: string): Promise<void> {
+  try {
+    await access(mountPoint, constants.W_OK);
+  } catch (cause) {
+    const why = 'not yours; without root the mount point must be a directory that you may write to';
+    throw new CommandFailure(`${mountPoint}: ${why}`, 'EACCES', { cause });
+  }
 }

@@ -87,7 +87,7 @@ export async function serve(
     },
   });
   let server: ControlServer | undefined;
-  const service = serviceOf(volume, log, options.onBusy);
+  const service = serviceOf(volume, log, options);
   try {
     early.flushInto(
       openJournal(`${options.volume}/daemon.log`, options.verbose ? 'debug' : 'info'),
@@ -115,13 +115,14 @@ async function untilEnded(service: Service, server: ControlServer | undefined): 
   }
 }
 
-function serviceOf(volume: Volume, log: LogFunction, onBusy: ServeOptions['onBusy']): Service {
+function serviceOf(volume: Volume, log: LogFunction, options: ServeOptions): Service {
   return new Service({
     volume,
     version: VERSION,
     ownerUid: statSync(volume.dir).uid,
+    commitMs: options.mountOptions.commitMs,
     log,
-    onBusy,
+    onBusy: options.onBusy,
     startSession: (request) => startMount(volume, request, log),
   });
 }

@@ -47,6 +47,8 @@ export interface ServiceOptions {
   readonly volume: ServedVolume;
   readonly version: string;
   readonly ownerUid: number;
+  /** What the volume was opened with; undefined is the engine's own. */
+  readonly commitMs?: number | undefined;
   readonly log: LogFunction;
   /** Told who uses a mount that is taken away all the same at the end. */
   readonly onBusy?: ((message: string) => void) | undefined;
@@ -60,6 +62,7 @@ interface ActiveMount extends MountStatus {
 
 export class Service implements ControlledDaemon {
   readonly ownerUid: number;
+  readonly uid = process.geteuid?.() ?? 0;
   /** Resolves when the volume is closed; rejects if closing it failed. */
   readonly ended: Promise<void>;
   readonly #options: ServiceOptions;
@@ -101,6 +104,7 @@ export class Service implements ControlledDaemon {
     if (this.#mounts.has(mountPoint) || this.#starting.has(mountPoint)) {
       throw new ControlError(`${mountPoint}: already mounted`, 'EBUSY');
     }
+    this.#checkCommit(request.commitMs);
     this.#starting.add(mountPoint);
     try {
       const session = await this.#options.startSession(request);
@@ -111,6 +115,15 @@ export class Service implements ControlledDaemon {
     } finally {
       this.#starting.delete(mountPoint);
     }
+  }
+
+  /** The log is one for all mounts: what the first one asked for holds, and is not passed over. */
+  #checkCommit(asked: number | undefined): void {
+    const { commitMs } = this.#options;
+    if (asked === undefined || asked === commitMs) return;
+    const is = commitMs === undefined ? 'its default' : `commit=${commitMs / 1000}`;
+    const what = `the volume is mounted already, with ${is}`;
+    throw new ControlError(`-o commit=${asked / 1000}: ${what}`, 'EINVAL');
   }
 
   async removeMount(mountPoint: string, lazy: boolean): Promise<void> {

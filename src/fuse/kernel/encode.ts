@@ -6,7 +6,7 @@
 import type { DirectoryEntry, SpaceInfo } from '../../engine/api.ts';
 import type { BlockingLock } from '../../engine/lock-api.ts';
 import { NAME_MAX } from '../../model/dirent.ts';
-import { BLOCK_BYTES, type ByteString, type Ino } from '../../model/ids.ts';
+import { BLOCK_BYTES, ROOT_INO, type ByteString, type Ino } from '../../model/ids.ts';
 import type { Inode } from '../../model/inode.ts';
 import type { Size } from '../../model/size.ts';
 import { put64, putAttr, putBig64, putSize, putStatx } from '../attr.ts';
@@ -63,10 +63,14 @@ export function putHeader(words: Uint32Array, unique: number, errno: number, len
   put64(words, 8, unique);
 }
 
-/** A fuse_entry_out at the byte offset `at`: the kernel has looked `inode` up once more. */
+/**
+ * A fuse_entry_out at the byte offset `at`: the kernel has looked `inode` up once more. The root,
+ * found as ".." of an exported handle, has generation 0, which the kernel gave it at INIT: with
+ * another one it would take its own root for an inode whose number was reused, and make it bad.
+ */
 export function putEntry(words: Uint32Array, at: number, inode: Inode, valid: Validity): number {
   put64(words, at + ENTRY_OUT.nodeid, inode.ino);
-  put64(words, at + ENTRY_OUT.generation, inode.generation);
+  put64(words, at + ENTRY_OUT.generation, inode.ino === ROOT_INO ? 0 : inode.generation);
   put64(words, at + ENTRY_OUT.entryValid, valid.entrySec);
   put64(words, at + ENTRY_OUT.attrValid, valid.attrSec);
   words[(at + ENTRY_OUT.entryValidNsec) >>> 2] = valid.entryNsec;

@@ -19,8 +19,9 @@ export const FUSERMOUNT = 'fusermount3';
 /** In the values of its options, fusermount3 takes a backslash before a comma or a backslash. */
 const escaped = (value: string): string => value.replace(/[\\,]/g, '\\$&');
 
-/** fusermount3 gives these to every mount of a user, and knows no words for them or against. */
-const IMPLIED = new Set(['nosuid', 'nodev', 'relatime']);
+/** Given to every mount of a user; those about access times are ours to honour (`access.ts`). */
+const LEFT_OUT =
+  /^(?:nosuid|nodev|(?:no)?lazytime|(?:no|(?:no)?(?:rel|strict))?atime|(?:no)?diratime)$/;
 
 /** The option string for fusermount3. Pure. */
 export function fusermountOptions(request: MountRequest): string {
@@ -31,12 +32,12 @@ export function fusermountOptions(request: MountRequest): string {
     'default_permissions',
     `max_read=${MAX_IO_BYTES}`,
     ...(request.readOnly ? ['ro'] : []),
-    ...asked.filter((option) => option !== '' && !IMPLIED.has(option)),
+    ...asked.filter((option) => option !== '' && !LEFT_OUT.test(option)),
   ];
   return [...new Set(all)].join(',');
 }
 
-/** What fusermount3 said, without its name and the mount point's path before it. */
+/** What fusermount3 said, as one line and without its name. */
 const reasonOf = (stderr: string): string =>
   stderr
     .split('\n')

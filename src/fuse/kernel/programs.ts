@@ -1,6 +1,9 @@
 /** Running the programs that mount and unmount for us, and how their failures are told. */
 
 import { spawn, type StdioOptions } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 
 /** Why mounting or unmounting failed; `code` is an errno's name. */
 export class MountError extends Error {
@@ -11,6 +14,26 @@ export class MountError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
   }
+}
+
+/** Where programs are searched: mount(8), called by a user, hands no environment on. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const searchPath = (): string => process.env['PATH'] ?? DEFAULT_PATH;
+
+/** Whether `program` is found where `runProgram` looks for it. */
+export async function isInstalled(program: string): Promise<boolean> {
+  const files = searchPath()
+    .split(delimiter)
+    .map((folder) => join(folder, program));
+  const found = await Promise.all(
+    files.map((file) =>
+      access(file, constants.X_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
 }
 
 export interface Outcome {
@@ -27,7 +50,7 @@ export function runProgram(
 ): Promise<Outcome> {
   const stdio: StdioOptions = ['ignore', 'ignore', 'pipe'];
   if (fd !== undefined) stdio.push(fd);
-  const env = { ...process.env, LC_ALL: 'C', ...environment };
+  const env = { ...process.env, PATH: searchPath(), LC_ALL: 'C', ...environment };
   return new Promise((settle, reject) => {
     const child = spawn(program, args, { stdio, env });
     let stderr = '';

@@ -14,6 +14,7 @@ import * as mount from './mount.ts';
 import * as names from './names.ts';
 import type { Operation } from './operation.ts';
 import * as ranges from './ranges.ts';
+import { changes } from './read-only.ts';
 import * as remove from './remove.ts';
 import * as xattr from './xattr.ts';
 
@@ -84,7 +85,8 @@ export const OPCODE_NAMES: ReadonlyMap<number, OpcodeName> = new Map(
 export function dispatch(serving: Serving, request: Request): void {
   const operation = BY_OPCODE[request.opcode] ?? mount.notOffered;
   try {
-    if (request.holds(operation.structBytes)) operation.run(serving, request);
+    if (serving.readOnly && changes(request)) sendErrno(serving, request.unique, ERRNO.EROFS);
+    else if (request.holds(operation.structBytes)) operation.run(serving, request);
     else sendErrno(serving, request.unique, ERRNO.EINVAL);
   } catch (error) {
     sendFailure(serving, request.unique, request.ino, request.opcode, error);

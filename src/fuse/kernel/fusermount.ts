@@ -21,7 +21,7 @@ const escaped = (value: string): string => value.replace(/[\\,]/g, '\\$&');
 
 /** Given to every mount of a user; those about access times are ours to honour (`access.ts`). */
 const LEFT_OUT =
-  /^(?:nosuid|nodev|(?:no)?lazytime|(?:no|(?:no)?(?:rel|strict))?atime|(?:no)?diratime)$/;
+  /^(?:nosuid|nodev|(?:no)?lazytime|(?:(?:no)?(?:rel|strict))?atime|(?:no)?diratime)$/;
 
 /** The option string for fusermount3. Pure. */
 export function fusermountOptions(request: MountRequest): string {

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { fusermountOptions } from '../../../src/fuse/kernel/fusermount.ts';
 import {
   cleanStaleMount,
   mountOptions,
@@ -24,6 +25,14 @@ test('what is asked for takes the place of a default, and stands once', () => {
   assert.ok(all.includes('suid') && all.includes('noatime') && all.includes('ro'));
   assert.ok(all.includes('nodev'));
   assert.is(all.filter((option) => option === 'allow_other').length, 1);
+});
+
+test('an ordinary user: only what fusermount3 knows, and a source of any name', () => {
+  const asked = ['strictatime,nodiratime', 'nodev', 'noatime', 'noexec'];
+  const request = { ...REQUEST, source: '/a,b\\c', readOnly: true, options: asked };
+  const expected = ['fsname=/a\\,b\\\\c', 'subtype=ledgerfs', 'default_permissions'];
+  const rest = ['max_read=1048576', 'ro', 'noatime', 'noexec'];
+  assert.is(fusermountOptions(request), [...expected, ...rest].join(','));
 });
 
 test('a mount point is resolved without touching it', async () => {

@@ -17,8 +17,8 @@ async function umount(path: string): Promise<void> {
   if (mount?.type !== MOUNT_TYPE) {
     throw new CommandFailure(`${path}: not a mount point of ledgerfs`, 'EINVAL');
   }
-  // Nothing can be lost with a dead mount, also where somebody still stands in it. Its volume may be
-  // served again at another place, by a daemon that does not know of it.
+  // Nothing can be lost with a dead mount, even if somebody still stands in it. Its volume may be
+  // served at another place again, by a daemon that does not know of it.
   if (await isDeadMount(mountPoint)) return unmountAt(mountPoint, true);
   const client = await connect(textOf(mount.source));
   if (client === undefined) await unmountAt(mountPoint, false);

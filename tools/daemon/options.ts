@@ -31,7 +31,7 @@ const FOR_KERNEL = words(`
   lazytime nolazytime context fscontext defcontext rootcontext allow_other default_permissions
 `);
 
-/** What mount(8) and systemd make of a line of /etc/fstab, and what is told otherwise than by name. */
+/** Meant for mount(8) and systemd, in a line of /etc/fstab; and what is told not by its name. */
 const FOR_OTHERS = words(`
   defaults auto noauto user nouser users nousers owner noowner group nogroup
   _netdev nofail fail comment rw ro commit

@@ -37,10 +37,8 @@ test("a helper's arguments become those of ledgerfs mount", () => {
   ];
   assert.equal(mountArguments(plain), ['mount', '-o', 'ro,noatime', '--', '/v', '/m']);
   const tight = ['-sfnv', '/v', '-ocommit=5', '-r', '/m'];
-  assert.equal(mountArguments(tight), [
-    ...['mount', '--sloppy', '--fake', '-o', 'commit=5', '-o', 'ro'],
-    ...['--', '/v', '/m'],
-  ]);
+  const expected = 'mount --sloppy --fake -o commit=5 -o ro -- /v /m';
+  assert.is(mountArguments(tight).join(' '), expected);
 });
 
 test('wrong arguments of a helper are refused', () => {

@@ -1,7 +1,8 @@
 /**
  * Programs that walk a tree: `ls -lR` and `find` over 100,000 files in directories of 1,000. Warm:
  * the walk before was the same, a moment ago. Cold: the kernel has forgotten names, attributes
- * and pages (drop_caches 3), ours and those of the disk below; what a daemon keeps in its own memory stays.
+ * and pages (drop_caches 3), ours and those of the disk below; what a daemon keeps in its own
+ * memory stays.
  */
 
 import { below, figureOf, interleave, type Benchmark, type Sample } from './lab/figure.ts';

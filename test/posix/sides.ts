@@ -1,0 +1,57 @@
+/**
+ * The two filesystems that are compared: ext4 in a scratch folder, and a ledgerfs volume mounted for
+ * the purpose. `withSides` makes both and takes them away, whatever happened.
+ */
+
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hasProgram, canMount as mayMount, MountedVolume, run } from '../use/mounted-volume.ts';
+import { compile } from './actor.ts';
+
+const haveCompiler = hasProgram('cc');
+
+/** Without root, /dev/fuse and a C compiler, the tests of this folder are reported as skipped. */
+export const canMount = mayMount && haveCompiler;
+
+export interface Sides {
+  /** A folder on ext4, and one on the mount. */
+  readonly reference: string;
+  readonly mount: string;
+  /** The compiled actor. */
+  readonly actor: string;
+  readonly volume: MountedVolume;
+}
+
+/** Type of the filesystem that `path` stands on. */
+export const filesystemOf = async (path: string): Promise<string> =>
+  (await run('stat', '-f', '-c', '%T', path)).trim();
+
+export async function withSides<T>(body: (sides: Sides) => Promise<T>): Promise<T> {
+  const scratch = await mkdtemp(join(tmpdir(), 'posix-'));
+  const volume = await MountedVolume.make();
+  try {
+    await chmod(scratch, 0o755);
+    const reference = join(scratch, 'reference');
+    await mkdir(reference);
+    const actor = await compile('actor', scratch);
+    await volume.mount();
+    return await body({ reference, mount: volume.path, actor, volume });
+  } finally {
+    await volume.dispose();
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+let rooms = 0;
+
+/** A fresh folder on each side. */
+export async function freshFolders(sides: Sides): Promise<readonly [string, string]> {
+  const name = `room-${++rooms}`;
+  const folders = [join(sides.reference, name), join(sides.mount, name)] as const;
+  for (const folder of folders) {
+    await mkdir(folder);
+    await chmod(folder, 0o777);
+  }
+  return folders;
+}

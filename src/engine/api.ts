@@ -136,6 +136,10 @@ export interface FilesystemApi {
   lookup(dir: Ino, name: ByteString): Answer<Inode>;
   /** ESTALE if there is no such inode. Includes writes that are still pending. */
   getattr(ino: Ino): Answer<Inode>;
+  /**
+   * Setting nothing is what chown(-1, -1) does: ctime moves and set-id bits go where the owner or
+   * root asks; for others nothing happens.
+   */
   setattr(ino: Ino, set: SetAttributes, caller: Caller): Answer<Inode>;
   readlink(ino: Ino): Answer<ByteString>;
   /** Any type but directories and symlinks; `mode` holds the type, umask already applied. */

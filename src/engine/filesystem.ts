@@ -78,7 +78,9 @@ export class Filesystem implements FilesystemApi {
     const { atime, mtime, mode, uid, gid } = set;
     const killPrivileges = set.killPrivileges === true && set.size === undefined;
     if (atime === undefined && mtime === undefined && mode === undefined && !killPrivileges) {
-      if (uid === undefined && gid === undefined) return this.getattr(ino);
+      if (uid === undefined && gid === undefined) {
+        return set.size === undefined ? this.#setNothing(ino, caller) : this.getattr(ino);
+      }
     }
     return this.#change(ino, 'setattr', caller, (inode) => {
       // Set, it stays as it is set: also where the log refuses that, a noted one may be lost.
@@ -89,6 +91,27 @@ export class Filesystem implements FilesystemApi {
       const command = { mode, uid, gid, ...times, killPrivileges };
       return decideAttributes(inode, command, env);
     });
+  }
+
+  /**
+   * chown(-1, -1) of the owner or of root. The kernel asks for the same before a write that clears
+   * set-id bits, so that it cannot be told from a stranger's chown: for others nothing changes, and
+   * the bits go with the write that follows.
+   */
+  #setNothing(ino: Ino, caller: Caller): Answer<Inode> {
+    const answer = this.getattr(ino);
+    const next = (inode: Inode | Refusal): Answer<Inode> =>
+      isRefusal(inode) ? inode : this.#setNothingOf(inode, caller);
+    return answer instanceof Promise ? answer.then(next) : next(answer);
+  }
+
+  #setNothingOf({ ino, uid }: Inode, caller: Caller): Answer<Inode> {
+    if (caller.uid !== 0 && caller.uid !== uid) return this.getattr(ino);
+    const nothing = { mode: undefined, uid: undefined, gid: undefined };
+    const command = { ...nothing, atime: undefined, mtime: undefined, killPrivileges: true };
+    return this.#change(ino, 'setattr', caller, (inode) =>
+      decideAttributes(inode, command, envOf(this.#core, caller)),
+    );
   }
 
   /** One transaction on one inode: its pending writes first, then what `decide` says. */

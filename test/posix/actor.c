@@ -292,13 +292,14 @@ static size_t length_at(int i) {
   return n < 0 ? 0 : n > BUFFER_BYTES ? BUFFER_BYTES : (size_t)n;
 }
 
+/* Where it succeeds, what the slot held before is closed. */
 static void do_open(void) {
   long long slot = number(1);
   if (slot < 0 || slot >= SLOTS) _exit(3);
-  if (slots[slot] >= 0) close(slots[slot]);
   int fd = open(path(2), (int)number(3) | O_CLOEXEC, (mode_t)number(4));
-  slots[slot] = fd;
-  if (result(fd < 0 ? -1 : 0) == 0) watch_fd(fd);
+  if (result(fd < 0 ? -1 : 0) < 0) return;
+  if (slots[slot] >= 0) close(slots[slot]);
+  watch_fd(slots[slot] = fd);
 }
 
 static void do_close(void) {
@@ -329,7 +330,7 @@ static void do_put(void) {
   result(pwrite(file(1), words[3], lengths[3], number(2)));
 }
 
-static void do_lseek(void) { result(lseek(descriptor(1), number(2), (int)number(3))); }
+static void do_lseek(void) { result(lseek(file(1), number(2), (int)number(3))); }
 static void do_truncate(void) { result(truncate(path(1), number(2))); }
 static void do_ftruncate(void) { result(ftruncate(file(1), number(2))); }
 static void do_fsync(void) { result(fsync(file(1))); }

@@ -7,7 +7,7 @@
 import { run } from '../use/mounted-volume.ts';
 import { SimRandom } from '../sim/random.ts';
 import { Actor } from './actor.ts';
-import { agrees, judged, type Outcome } from './differences.ts';
+import { judged, type Outcome } from './differences.ts';
 import { ALL_FEATURES, featuresOf, type Feature } from './features.ts';
 import { ENDING, opening, randomScript } from './script.ts';
 import { freshFolders, type Sides } from './sides.ts';
@@ -20,6 +20,7 @@ export interface Finding {
   readonly episode: number;
   /** The operations that are left, and what became of the last one. */
   readonly operations: readonly string[];
+  /** As judged. */
   readonly outcome: Outcome;
 }
 
@@ -41,9 +42,10 @@ export interface DifferentialOptions {
   readonly onEpisode?: ((done: number) => void) | undefined;
 }
 
-/** The first outcome on which the sides disagree, with its place; all of them if none does. */
 export interface Comparison {
+  /** As judged. */
   readonly outcomes: readonly Outcome[];
+  /** The first on which the sides disagree, -1 if there is none. */
   readonly disagreement: number;
 }
 
@@ -52,15 +54,23 @@ export class Pair {
   readonly #sides: Sides;
   readonly #reference: Actor;
   readonly #mine: Actor;
+  /** What the mount offers. */
+  readonly features: ReadonlySet<Feature>;
 
-  constructor(sides: Sides) {
+  private constructor(
+    sides: Sides,
+    actors: readonly [Actor, Actor],
+    features: ReadonlySet<Feature>,
+  ) {
     this.#sides = sides;
-    this.#reference = new Actor(sides.actor, sides.reference);
-    this.#mine = new Actor(sides.actor, sides.mount);
+    [this.#reference, this.#mine] = actors;
+    this.features = features;
   }
 
-  features(): Promise<ReadonlySet<Feature>> {
-    return featuresOf(this.#mine);
+  static async start(sides: Sides): Promise<Pair> {
+    const reference = new Actor(sides.actor, sides.reference);
+    const mine = new Actor(sides.actor, sides.mount);
+    return new Pair(sides, [reference, mine], await featuresOf(mine));
   }
 
   /** Runs `script` in a fresh folder on both sides, which is removed again. */
@@ -73,12 +83,12 @@ export class Pair {
     ]);
     await run('rm', '-rf', '--', reference, mine);
     const skipped = opening('').length;
-    const outcomes = [...script, ...ENDING].map((operation, i) => ({
-      operation,
-      reference: expected[i + skipped] ?? '',
-      mine: actual[i + skipped] ?? '',
-    }));
-    return { outcomes, disagreement: outcomes.findIndex((outcome) => !agrees(outcome)) };
+    const outcomes = [...script, ...ENDING].map((operation, i) => {
+      const answers = { reference: expected[i + skipped] ?? '', mine: actual[i + skipped] ?? '' };
+      return judged({ operation, ...answers }, this.features);
+    });
+    const disagreement = outcomes.findIndex(({ reference: r, mine: m }) => r !== m);
+    return { outcomes, disagreement };
   }
 
   async end(): Promise<void> {
@@ -129,12 +139,12 @@ export async function runDifferential(
   options: DifferentialOptions,
 ): Promise<DifferentialResult> {
   const { seed } = options;
-  const pair = new Pair(sides);
+  const pair = await Pair.start(sides);
+  const { features } = pair;
   const counts = new Counts();
   let episode = 0;
   let finding: Finding | undefined;
   try {
-    const features = await pair.features();
     for (; counts.operations < options.operations && finding === undefined; episode++) {
       const script = episodeScript(seed, episode, features);
       const { outcomes, disagreement } = await pair.compare(script);
@@ -156,7 +166,7 @@ export async function runDifferential(
 
 /** A finding for people: what to do, and what came of it. */
 export function describeFinding({ seed, episode, operations, outcome }: Finding): string {
-  const { reference, mine } = judged(outcome);
+  const { reference, mine } = outcome;
   return [
     `seed ${seed}, episode ${episode}: these operations, as one file for test/posix/actor.c:`,
     ...operations.map((line) => `    ${line}`),

@@ -30,16 +30,12 @@ const HOSTILE_NAMES: readonly (string | Buffer)[] = [
 const TOO_LONG = 'n'.repeat(256);
 const SLOTS = 6;
 const BLOCK = 4096;
-const USERS = ['0 0', '0 0', '1000 1000 2000', '1001 1001 2000 3000'];
+const USERS = ['0 0', '0 0', '0 0', '1000 1000 2000', '1001 1001 2000 3000'];
 const MODES = [0o644, 0o755, 0o777, 0o777, 0o666, 0o600, 0, 0o4755, 0o2755, 0o6777, 0o1777, 0o2777];
-const XATTR_NAMES = ['user.a', 'user.b', 'trusted.t', 'user.', 'nonsense', 'security.x'];
+const XATTR_NAMES = ['user.a', 'user.b', 'trusted.t', 'security.x'];
 
 /** What each random script starts with; its paths are below `folder`. */
-export const opening = (folder: string): string[] => [
-  'as 0 0',
-  `in ${word(folder)}`,
-  'watch 1',
-];
+export const opening = (folder: string): string[] => ['as 0 0', `in ${word(folder)}`, 'watch 1'];
 
 /** What each ends with: all that is there. */
 export const ENDING = ['as 0 0', 'tree'];
@@ -68,9 +64,9 @@ class Words {
   path(): string {
     const { random } = this;
     const depth = random.weighted([
-      [60, 1],
-      [30, 2],
-      [9, 3],
+      [70, 1],
+      [24, 2],
+      [5, 3],
       [1, 9],
     ]);
     const path = Array.from({ length: depth }, () => this.#name()).join('/');
@@ -184,7 +180,11 @@ const MAKERS: readonly (readonly [weight: number, name: string, make: Maker])[] 
   [3, 'copy', copy],
   [4, 'mwrite', mapped],
   [2, 'mread', (it) => `mread ${it.slot()} ${Math.max(0, it.offset())} ${it.length()}`],
-  [5, 'link', (it) => `link ${it.path()} ${it.path()} ${it.random.pick([0, 0, AT.SYMLINK_FOLLOW])}`],
+  [
+    5,
+    'link',
+    (it) => `link ${it.path()} ${it.path()} ${it.random.pick([0, 0, AT.SYMLINK_FOLLOW])}`,
+  ],
   [3, 'symlink', (it) => `symlink ${it.target()} ${it.path()}`],
   [2, 'readlink', (it) => `readlink ${it.path()}`],
   [8, 'mkdir', (it) => `mkdir ${it.path()} ${it.mode()}`],
@@ -282,8 +282,15 @@ function seek(it: Words): string {
 }
 
 function tmpfile(it: Words): string {
-  const flags = O.TMPFILE | it.random.pick([O.RDWR, O.WRONLY]) | (it.random.chance(0.1) ? O.EXCL : 0);
+  const flags =
+    O.TMPFILE | it.random.pick([O.RDWR, O.WRONLY]) | (it.random.chance(0.1) ? O.EXCL : 0);
   return `open ${it.slot()} ${it.random.chance(0.5) ? '.' : it.path()} ${flags} ${it.mode()}`;
+}
+
+/** Something to begin with: an open file and, often, a directory. */
+function beginning(it: Words, slot: number): string[] {
+  const file = `open ${slot} ${it.path()} ${O.NONBLOCK | O.RDWR | O.CREAT} ${it.mode()}`;
+  return [file, `mkdir ${it.path()} 511`];
 }
 
 /** `count` operations. */
@@ -299,5 +306,7 @@ export function randomScript(
       ([weight, , make]) => [weight, make] as const,
     ),
   ];
-  return Array.from({ length: count }, () => random.weighted(choices)(words));
+  const first = Array.from({ length: SLOTS }, (_, slot) => beginning(words, slot)).flat();
+  const rest = Array.from({ length: count - first.length }, () => random.weighted(choices)(words));
+  return [...first, ...rest];
 }

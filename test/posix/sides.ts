@@ -35,7 +35,8 @@ export async function withSides<T>(body: (sides: Sides) => Promise<T>): Promise<
     const reference = join(scratch, 'reference');
     await mkdir(reference);
     const actor = await compile('actor', scratch);
-    await volume.mount();
+    // A mount without options allows neither devices nor set-id programs.
+    await volume.succeed('mount', '-o', 'dev,suid', volume.dir, volume.path);
     return await body({ reference, mount: volume.path, actor, volume });
   } finally {
     await volume.dispose();

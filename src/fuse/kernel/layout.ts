@@ -268,6 +268,8 @@ export const F_RDLCK = 0;
 export const F_WRLCK = 1;
 export const F_UNLCK = 2;
 
+/** Pages written back from a mapping: the handle is any that may write. */
+export const WRITE_CACHE = 1;
 export const WRITE_KILL_SUIDGID = 4;
 export const OPEN_KILL_SUIDGID = 1;
 

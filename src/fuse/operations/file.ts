@@ -18,6 +18,7 @@ import {
   OPEN_KILL_SUIDGID,
   READ_IN,
   RELEASE_IN,
+  WRITE_CACHE,
   WRITE_IN,
   WRITE_KILL_SUIDGID,
 } from '../kernel/layout.ts';
@@ -228,8 +229,12 @@ export const write: Operation = {
     }
     serving.copies.gavePages(file.ino);
     const payload = new RequestPayload(data, serving.transport);
-    const kill = (request.u32(WRITE_IN.flags) & WRITE_KILL_SUIDGID) !== 0;
-    const written = serving.filesystem.write(file, offset, payload, kill, request.caller);
+    const flags = request.u32(WRITE_IN.flags);
+    const kill = (flags & WRITE_KILL_SUIDGID) !== 0;
+    // What was written through a mapping has its place, also where the descriptor appends.
+    const isMapped = file.append && (flags & WRITE_CACHE) !== 0;
+    const target = isMapped ? { ...file, append: false } : file;
+    const written = serving.filesystem.write(target, offset, payload, kill, request.caller);
     return answer(serving, request, written, sendWritten);
   },
 };

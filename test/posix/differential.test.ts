@@ -1,0 +1,85 @@
+/**
+ * A short run of the differential test on a real mount, and what it must be able to see. Longer ones:
+ * `npm run test:posix -- --operations N --seed S`.
+ *
+ * @limit 600 s
+ */
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { systemRandom } from '../../src/io/system-random.ts';
+import { SimRandom } from '../sim/random.ts';
+import { judged } from './differences.ts';
+import { describeFinding, Pair, runDifferential } from './differential.ts';
+import { ALL_FEATURES } from './features.ts';
+import { randomScript } from './script.ts';
+import { canMount, filesystemOf, withSides } from './sides.ts';
+
+const tests = suite('differential');
+const test = canMount ? tests : tests.skip;
+const ALL = new Set(ALL_FEATURES);
+
+tests('a seed always gives the same operations', () => {
+  const script = (seed: number) => randomScript(new SimRandom(seed), 300, ALL);
+  assert.equal(script(7), script(7));
+  assert.not.equal(script(7), script(8));
+  assert.is(script(7).length, 300);
+});
+
+tests('what is allowed to differ is allowed, and nothing beside it', () => {
+  const agree = (operation: string, reference: string, mine: string): boolean => {
+    const outcome = judged({ operation, reference, mine }, ALL);
+    return outcome.reference === outcome.mine;
+  };
+  const object = (set: object): string => {
+    const all = { t: 'f', p: '0644', n: 1, u: 0, g: 0, s: 5, b: 8, i: 1, m: '=', c: '=', a: '=' };
+    const words = Object.entries({ ...all, ...set }).map(([name, value]) => `${name}=${value}`);
+    return ` | ${words.join(' ')}`;
+  };
+  const differ = (operation: string, mine: object, reference: object = {}): boolean =>
+    !agree(operation, `ok 0${object(reference)}`, `ok 0${object(mine)}`);
+  assert.not.ok(differ('stat f', {}));
+  assert.not.ok(differ('stat f', { b: 16 }));
+  assert.not.ok(differ('stat f', { s: 7, t: 'd' }, { t: 'd' }));
+  assert.not.ok(differ('stat f', { a: '+' }, { a: '5.000000001' }));
+  assert.not.ok(differ('setxattr f user.a 1 1 0', { c: '+' }));
+  assert.not.ok(differ('chown f -1 -1', {}, { c: '+' }));
+  assert.not.ok(differ('write 0 1 5', { p: '2644' }));
+  for (const set of [{ s: 6 }, { p: '0645' }, { n: 2 }, { u: 1 }, { g: 1 }, { i: 2 }, { m: '+' }]) {
+    assert.ok(differ('stat f', set), JSON.stringify(set));
+  }
+  assert.ok(differ('stat f', { a: '5.000000002' }, { a: '5.000000001' }));
+  assert.ok(differ('chown f 0 -1', {}, { c: '+' }));
+  assert.ok(differ('setxattr f user.a 1 1 0', {}, { c: '+' }));
+  assert.ok(differ('write 0 1 5', { p: '2755' }, { p: '0755' }));
+  assert.not.ok(agree('stat f', 'ENOENT', 'EACCES'));
+  assert.not.ok(agree('map 0', 'ok 0 map=0-4096,', 'ok 0 map=0-8192,'));
+});
+
+test('two folders of ext4 behave alike, and a difference between them is found', () =>
+  withSides(async (sides) => {
+    const pair = await Pair.start({ ...sides, mount: sides.volume.scratch });
+    try {
+      assert.is(await filesystemOf(sides.reference), await filesystemOf(sides.volume.scratch));
+      const script = randomScript(new SimRandom(1), 1000, pair.features);
+      const { disagreement, outcomes } = await pair.compare(script);
+      assert.is(disagreement, -1, JSON.stringify(outcomes[disagreement]));
+      const succeeded = outcomes.filter(({ reference }) => reference.startsWith('ok')).length;
+      assert.ok(succeeded > 250, `too few operations do anything: ${succeeded}`);
+    } finally {
+      await pair.end();
+    }
+  }));
+
+test('12,000 random operations end as on ext4', () =>
+  withSides(async (sides) => {
+    const seed = systemRandom.integer(2 ** 32);
+    const { finding, notOffered } = await runDifferential(sides, { seed, operations: 12_000 });
+    process.stdout.write(`seed ${seed}; not offered, not tried: ${notOffered.join(' ') || '-'}\n`);
+    assert.is(finding, undefined, finding && describeFinding(finding));
+    assert.equal(await sides.volume.complaints(), []);
+    await sides.volume.unmount();
+    await sides.volume.assertWhole();
+  }));
+
+tests.run();

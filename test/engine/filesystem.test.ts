@@ -62,6 +62,25 @@ on('a sparse file of 8 EiB - 1 is written and read at both ends', async (it) => 
 });
 
 on(
+  'a change of nothing is chown(-1, -1): of the owner and of root, and of nobody else',
+  async (it) => {
+    const { filesystem } = it.volume;
+    const owner = { uid: 5, gid: 5, pid: 1 };
+    const { inode } = await done(filesystem.create(ROOT_INO, name('f'), 0o6755, 2, owner));
+    const stranger = await done(filesystem.setattr(inode.ino, {}, { ...owner, uid: 6 }));
+    assert.equal([stranger.mode, stranger.ctime], [inode.mode, inode.ctime]);
+    for (const caller of [owner, CALLER]) {
+      await done(filesystem.setattr(inode.ino, { mode: 0o6755 }, owner));
+      const before = await done(filesystem.getattr(inode.ino));
+      const after = await done(filesystem.setattr(inode.ino, {}, caller));
+      assert.is(after.mode, S_IFREG | 0o755);
+      assert.ok(compareTimes(after.ctime, before.ctime) >= 0);
+      assert.equal(after.mtime, before.mtime);
+    }
+  },
+);
+
+on(
   'a directory cannot be moved into itself or below, nor exchanged with what holds it',
   async (it) => {
     const { filesystem } = it.volume;

@@ -163,10 +163,23 @@ struct seen {
   struct statx_timestamp birth;
   struct statx_timestamp times[3];
   int number;
+  unsigned links;
 };
 
 static struct seen seen[SEEN];
 static int seen_count;
+
+/* What the operation does to a file without a name: it makes one, or gives it a name. */
+static int made_nameless, named_nameless;
+
+/*
+ * An inode number that is used again within one tick of the clock has the same time of birth: it is
+ * a new file all the same, if the last one had no name.
+ */
+static int is_reused(const struct seen *it, const struct statx *s) {
+  if (it->links > 0) return 0;
+  return s->stx_nlink == 0 ? made_nameless : !named_nameless;
+}
 
 static struct seen *recognise(const struct statx *s, int *is_new) {
   for (size_t i = (s->stx_ino * 2654435761u) % SEEN;; i = (i + 1) % SEEN) {
@@ -180,7 +193,9 @@ static struct seen *recognise(const struct statx *s, int *is_new) {
       return it;
     }
     if (it->ino != s->stx_ino || it->birth.tv_sec != s->stx_btime.tv_sec) continue;
-    if (it->birth.tv_nsec == s->stx_btime.tv_nsec) return it;
+    if (it->birth.tv_nsec != s->stx_btime.tv_nsec) continue;
+    if ((*is_new = is_reused(it, s))) it->number = ++seen_count;
+    return it;
   }
 }
 
@@ -209,6 +224,7 @@ static char type_of(unsigned mode) {
 static void say_attributes(const struct statx *s) {
   int new;
   struct seen *it = recognise(s, &new);
+  it->links = s->stx_nlink;
   say("t=%c p=%04o n=%u u=%u g=%u s=%llu b=%llu i=%d", type_of(s->stx_mode), s->stx_mode & 07777,
       s->stx_nlink, s->stx_uid, s->stx_gid, (unsigned long long)s->stx_size,
       (unsigned long long)s->stx_blocks, it->number);
@@ -300,6 +316,7 @@ static void do_open(void) {
   if (result(fd < 0 ? -1 : 0) < 0) return;
   if (slots[slot] >= 0) close(slots[slot]);
   watch_fd(slots[slot] = fd);
+  made_nameless = (number(3) & O_TMPFILE) == O_TMPFILE;
 }
 
 static void do_close(void) {
@@ -390,17 +407,50 @@ static void do_mread(void) {
   munmap(at, lead + length);
 }
 
+/* Tells of bytes in what is said to be a hole. What cannot be read is not looked at. */
+static void check_hole(int fd, off_t from, off_t to) {
+  if (to > HASHED_BYTES) to = HASHED_BYTES;
+  for (ssize_t n; from < to; from += n) {
+    size_t length = to - from < PAGE ? (size_t)(to - from) : PAGE;
+    n = pread(fd, buffer, length, from);
+    if (n <= 0) return;
+    for (ssize_t i = 0; i < n; i++) {
+      if (buffer[i] == 0) continue;
+      say(" NO-HOLE-AT=%lld", (long long)(from + i));
+      return;
+    }
+  }
+}
+
 /* Where data stands in a file, as far as the filesystem tells. */
 static void say_map(int fd, off_t size) {
-  say(" map=");
-  for (off_t at = 0; at < size;) {
+  off_t ranges[64][2];
+  int count = 0;
+  for (off_t at = 0; at < size && count < 64; count++) {
     off_t from = lseek(fd, at, SEEK_DATA);
     if (from < 0) break;
     off_t to = lseek(fd, from, SEEK_HOLE);
     if (to < 0) to = size;
-    say("%lld-%lld,", (long long)from, (long long)to);
+    ranges[count][0] = from;
+    ranges[count][1] = to;
     at = to > from ? to : size;
   }
+  say(" map=");
+  for (int i = 0; i < count; i++) {
+    say("%lld-%lld,", (long long)ranges[i][0], (long long)ranges[i][1]);
+  }
+  if (count == 64) return;
+  off_t at = 0;
+  for (int i = 0; i < count; at = ranges[i++][1]) check_hole(fd, at, ranges[i][0]);
+  check_hole(fd, at, size);
+}
+
+/* seek SLOT OFFSET WHENCE: where data or a hole is; the descriptor stays where it was. */
+static void do_seek(void) {
+  int fd = file(1);
+  off_t before = lseek(fd, 0, SEEK_CUR);
+  result(lseek(fd, number(2), (int)number(3)));
+  if (before >= 0) lseek(fd, before, SEEK_SET);
 }
 
 /* ---- names ---- */
@@ -411,6 +461,7 @@ static void do_link(void) { result(linkat(AT_FDCWD, path(1), AT_FDCWD, path(2), 
 static void do_linkfd(void) {
   char self[64];
   snprintf(self, sizeof self, "/proc/self/fd/%d", file(1));
+  named_nameless = 1;
   result(linkat(AT_FDCWD, self, AT_FDCWD, path(2), AT_SYMLINK_FOLLOW));
 }
 
@@ -531,8 +582,11 @@ static void do_fstat(void) { stat_answer(descriptor(1), "", AT_EMPTY_PATH); }
 
 static void do_map(void) {
   struct stat s;
-  int fd = descriptor(1);
-  if (result(fstat(fd, &s)) == 0) say_map(fd, s.st_size);
+  int fd = file(1);
+  off_t before = lseek(fd, 0, SEEK_CUR);
+  if (result(fstat(fd, &s)) != 0) return;
+  say_map(fd, s.st_size);
+  if (before >= 0) lseek(fd, before, SEEK_SET);
 }
 
 /* setxattr PATH NAME SEED LENGTH FLAGS */
@@ -667,7 +721,7 @@ static void do_in(void) {
 static const struct { const char *name; void (*run)(void); } OPERATIONS[] = {
     {"as", do_as}, {"umask", do_umask}, {"watch", do_watch}, {"in", do_in},
     {"open", do_open}, {"close", do_close}, {"read", do_read}, {"pread", do_pread},
-    {"write", do_write}, {"pwrite", do_pwrite}, {"put", do_put}, {"lseek", do_lseek},
+    {"write", do_write}, {"pwrite", do_pwrite}, {"put", do_put}, {"lseek", do_lseek}, {"seek", do_seek},
     {"truncate", do_truncate}, {"ftruncate", do_ftruncate}, {"fsync", do_fsync},
     {"fdatasync", do_fdatasync}, {"fallocate", do_fallocate}, {"copy", do_copy},
     {"mwrite", do_mwrite}, {"mread", do_mread}, {"map", do_map},
@@ -684,7 +738,7 @@ static const struct { const char *name; void (*run)(void); } OPERATIONS[] = {
 static void run(char *line) {
   split(line);
   answer_length = 0;
-  watched_count = 0;
+  watched_count = made_nameless = named_nameless = 0;
   size_t i = 0, count = sizeof OPERATIONS / sizeof *OPERATIONS;
   while (i < count && strcmp(OPERATIONS[i].name, words[0]) != 0) i++;
   if (i == count) {

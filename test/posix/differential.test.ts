@@ -1,6 +1,6 @@
 /**
- * A short run of the differential test on a real mount, and what it must be able to see. Longer ones:
- * `npm run test:posix -- --operations N --seed S`.
+ * A short run of the differential test on a real mount, and what it must be able to see. Longer
+ * ones: `npm run test:posix -- --operations N --seed S`.
  *
  * @limit 600 s
  */
@@ -9,7 +9,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemRandom } from '../../src/io/system-random.ts';
 import { SimRandom } from '../sim/random.ts';
-import { judged } from './differences.ts';
+import { Judge } from './differences.ts';
 import { describeFinding, Pair, runDifferential } from './differential.ts';
 import { ALL_FEATURES } from './features.ts';
 import { randomScript } from './script.ts';
@@ -28,7 +28,7 @@ tests('a seed always gives the same operations', () => {
 
 tests('what is allowed to differ is allowed, and nothing beside it', () => {
   const agree = (operation: string, reference: string, mine: string): boolean => {
-    const outcome = judged({ operation, reference, mine }, ALL);
+    const outcome = new Judge(ALL).judged({ operation, reference, mine });
     return outcome.reference === outcome.mine;
   };
   const object = (set: object): string => {
@@ -54,6 +54,35 @@ tests('what is allowed to differ is allowed, and nothing beside it', () => {
   assert.ok(differ('write 0 1 5', { p: '2755' }, { p: '0755' }));
   assert.not.ok(agree('stat f', 'ENOENT', 'EACCES'));
   assert.not.ok(agree('map 0', 'ok 0 map=0-4096,', 'ok 0 map=0-8192,'));
+});
+
+tests('after an allocation, mtime counts again once both sides have moved it', () => {
+  const judge = new Judge(ALL);
+  const differ = (operation: string, reference: string, mine: string): boolean => {
+    const answer = (m: string): string => `ok 0 | t=f p=0644 i=3 m=${m} c=+`;
+    const o = judge.judged({ operation, reference: answer(reference), mine: answer(mine) });
+    return o.reference !== o.mine;
+  };
+  assert.ok(differ('fstat 1', '+', '='));
+  assert.not.ok(differ('fallocate 1 1 0 5', '+', '='));
+  assert.not.ok(differ('fstat 1', '=', '='));
+  assert.not.ok(differ('fstat 1', '+', '9.000000000'));
+  assert.not.ok(differ('write 1 1 5', '+', '+'));
+  assert.ok(differ('write 1 1 5', '+', '='));
+});
+
+tests('holes of a file that was allocated may differ, those of another may not', () => {
+  const judge = new Judge(ALL);
+  const differ = (operation: string, file: number): boolean => {
+    const answer = (map: string): string => `ok 0 map=${map} | t=f p=0644 i=${file} m== c==`;
+    const [reference, mine] = [answer('0-8192,'), answer('0-4096,')];
+    const o = judge.judged({ operation, reference, mine });
+    return o.reference !== o.mine;
+  };
+  assert.ok(differ('map 1', 3));
+  differ('fallocate 1 0 0 5', 3);
+  assert.not.ok(differ('map 1', 3));
+  assert.ok(differ('map 1', 4));
 });
 
 test('two folders of ext4 behave alike, and a difference between them is found', () =>

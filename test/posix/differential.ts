@@ -7,7 +7,7 @@
 import { run } from '../use/mounted-volume.ts';
 import { SimRandom } from '../sim/random.ts';
 import { Actor } from './actor.ts';
-import { judged, type Outcome } from './differences.ts';
+import { Judge, type Outcome } from './differences.ts';
 import { ALL_FEATURES, featuresOf, type Feature } from './features.ts';
 import { ENDING, opening, randomScript } from './script.ts';
 import { freshFolders, type Sides } from './sides.ts';
@@ -83,9 +83,10 @@ export class Pair {
     ]);
     await run('rm', '-rf', '--', reference, mine);
     const skipped = opening('').length;
+    const judge = new Judge(this.features);
     const outcomes = [...script, ...ENDING].map((operation, i) => {
       const answers = { reference: expected[i + skipped] ?? '', mine: actual[i + skipped] ?? '' };
-      return judged({ operation, ...answers }, this.features);
+      return judge.judged({ operation, ...answers });
     });
     const disagreement = outcomes.findIndex(({ reference: r, mine: m }) => r !== m);
     return { outcomes, disagreement };

@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemRandom } from '../../src/io/system-random.ts';
-import { DIFFERENCES } from './differences.ts';
+import { DIFFERENCES, REMEMBERED } from './differences.ts';
 import { describeFinding, runDifferential, type DifferentialResult } from './differential.ts';
 import { filesystemOf, withSides } from './sides.ts';
 
@@ -43,7 +43,10 @@ function writeEvidence(
     counts,
     madeAndSucceeded: byName,
     notOffered,
-    allowedDifferences: DIFFERENCES.map(({ name, reason }) => ({ name, reason })),
+    allowedDifferences: [...DIFFERENCES, ...REMEMBERED].map(({ name, reason }) => ({
+      name,
+      reason,
+    })),
     durationSeconds: Math.round(seconds),
     findings: finding === undefined ? [] : [describeFinding(finding).split('\n')],
   };

@@ -140,7 +140,7 @@ class Words {
     return this.random.integer(1 << 30);
   }
 
-  /** Two words of a time: a value of this or the last century, or of the next, now, or no change. */
+  /** Two words of a time: one of this, the last or the next century, now, or no change. */
   time(): string {
     const { random } = this;
     return random.weighted<() => string>([
@@ -278,7 +278,7 @@ function fallocate(it: Words, mode: number): string {
 }
 
 function seek(it: Words): string {
-  return `lseek ${it.slot()} ${it.offset()} ${it.random.pick([SEEK.DATA, SEEK.HOLE])}`;
+  return `seek ${it.slot()} ${it.offset()} ${it.random.pick([SEEK.DATA, SEEK.HOLE])}`;
 }
 
 function tmpfile(it: Words): string {

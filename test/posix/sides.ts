@@ -1,6 +1,6 @@
 /**
- * The two filesystems that are compared: ext4 in a scratch folder, and a ledgerfs volume mounted for
- * the purpose. `withSides` makes both and takes them away, whatever happened.
+ * The two filesystems that are compared: ext4 in a scratch folder, and a ledgerfs volume mounted
+ * for the purpose. `withSides` makes both and takes them away, whatever happened.
  */
 
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';

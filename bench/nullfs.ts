@@ -112,7 +112,13 @@ class NullFilesystem implements FilesystemApi {
     return { ino, synchronous: false, append: false, writable: false };
   }
 
-  accessed(): void {}
+  accessed(): boolean {
+    return false;
+  }
+
+  isPending(): boolean {
+    return false;
+  }
 
   read(_file: OpenFile, _offset: unknown, length: number): readonly Uint8Array[] {
     return [SEVENS.subarray(0, length)];

@@ -48,16 +48,20 @@ export class AccessTimes {
     this.#nowMicros = () => options.clock.micros();
   }
 
-  /** `inode` was accessed; `written` is the time of its pending writes, if it has any. */
-  note(inode: Inode, written: Time | undefined): void {
-    if (!isAccessDue(inode.atime, inode, written, this.#nowMicros)) return;
+  /**
+   * `inode` was accessed; `written` is the time of its pending writes, if it has any. True if its
+   * access time is another one now.
+   */
+  note(inode: Inode, written: Time | undefined): boolean {
+    if (!isAccessDue(inode.atime, inode, written, this.#nowMicros)) return false;
     const noted = this.#noted.get(inode.ino);
     if (noted === undefined ? this.#noted.size >= BOUND : !this.#isDue(noted, inode, written)) {
-      return;
+      return false;
     }
     this.#noted.set(inode.ino, this.#options.clock.now());
     if (this.#noted.size >= MANY) this.#arm(0);
     else this.#arm(LOG_MS);
+    return true;
   }
 
   #isDue(noted: Time, inode: Inode, written: Time | undefined): boolean {

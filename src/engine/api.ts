@@ -186,9 +186,11 @@ export interface FilesystemApi {
   read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]>;
   /**
    * `ino` was accessed otherwise than by `read`: listed, followed, or read from a cache. Its access
-   * time moves where relatime says so (mount(8)), and is logged some time later.
+   * time moves where relatime says so (mount(8)), and is logged some time later. True if it moved.
    */
-  accessed(ino: Ino): void;
+  accessed(ino: Ino): boolean;
+  /** Whether `ino` has writes that are not logged: its count of blocks is a guess until then. */
+  isPending(ino: Ino): boolean;
   /** Bytes written: all, or a refusal (ENOSPC, EFBIG, EIO). `killPrivileges` as in SetAttributes. */
   write(
     file: OpenFile,

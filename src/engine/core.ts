@@ -52,7 +52,7 @@ export const envOf = (core: Core, caller: Caller): Env => ({
 });
 
 /** `ino` was accessed otherwise than by a read. */
-export function noteAccess({ accesses, dirty, index }: Core, ino: Ino): void {
+export function noteAccess({ accesses, dirty, index }: Core, ino: Ino): boolean {
   const inode = index.inode(ino);
-  if (inode !== undefined) accesses.note(inode, dirty.get(ino)?.time);
+  return inode !== undefined && accesses.note(inode, dirty.get(ino)?.time);
 }

@@ -199,8 +199,12 @@ export class Filesystem implements FilesystemApi {
     return this.#parts.reader.read(file, offset, length);
   }
 
-  accessed(ino: Ino): void {
-    noteAccess(this.#core, ino);
+  accessed(ino: Ino): boolean {
+    return noteAccess(this.#core, ino);
+  }
+
+  isPending(ino: Ino): boolean {
+    return this.#core.dirty.get(ino) !== undefined;
   }
 
   write(

@@ -46,6 +46,11 @@ export class KernelCopies implements CacheHolder {
     return drops.length === 1 ? drops[0] : Promise.all(drops).then(() => undefined);
   }
 
+  /** The access time of `ino` moved without a request that makes the kernel drop it. */
+  accessMoved(ino: Ino): void {
+    void this.#notifier.attributes(ino);
+  }
+
   /** The kernel was given attributes of `ino`, or is about to be. */
   gaveAttributes(ino: Ino): void {
     if (this.#noAttributes.size > 0) this.#noAttributes.delete(ino);

@@ -55,3 +55,22 @@ export class Handles<T> {
     return items;
   }
 }
+
+/** How often each directory is open. */
+export class OpenCounts {
+  readonly #counts = new Map<Ino, number>();
+
+  isOpen(ino: Ino): boolean {
+    return this.#counts.has(ino);
+  }
+
+  opened(ino: Ino): void {
+    this.#counts.set(ino, (this.#counts.get(ino) ?? 0) + 1);
+  }
+
+  closed(ino: Ino): void {
+    const count = (this.#counts.get(ino) ?? 1) - 1;
+    if (count > 0) this.#counts.set(ino, count);
+    else this.#counts.delete(ino);
+  }
+}

@@ -11,7 +11,7 @@ import type { LogFunction } from '../io/logger.ts';
 import { ERRNO } from '../model/errno.ts';
 import { notedAccesses, type NotedAccesses } from './access.ts';
 import { KernelCopies } from './copies.ts';
-import { Handles, type OpenDirectory } from './handles.ts';
+import { Handles, OpenCounts, type OpenDirectory } from './handles.ts';
 import { Request } from './kernel/decode.ts';
 import { newFrame, validity } from './kernel/encode.ts';
 import { OPCODE_LIMIT } from './kernel/layout.ts';
@@ -33,7 +33,10 @@ export interface ServiceOptions {
   readonly log: LogFunction;
 }
 
+/** What other mounts may change is asked for again after a second: a backstop (decision 8). */
 const TIMEOUT_MS = 1000;
+/** What nobody else can change is kept longer; not for ever, against what we did not think of. */
+const ALONE_TIMEOUT_MS = 60_000;
 
 /** Serves the requests of one transport with one filesystem. */
 export class MountService implements Receiver {
@@ -51,7 +54,8 @@ export class MountService implements Receiver {
     onEnded: (reason: string) => void,
   ) {
     this.#onEnded = onEnded;
-    const { filesystem, log, entryTimeoutMs = TIMEOUT_MS, attrTimeoutMs = TIMEOUT_MS } = options;
+    const { filesystem, log, entryTimeoutMs, attrTimeoutMs } = options;
+    const valid = (ms: number) => validity(entryTimeoutMs ?? ms, attrTimeoutMs ?? ms);
     const lookups = new Lookups();
     const pages = new PageCache();
     const notifier = new QueuedNotifier(transport, lookups, pages, log);
@@ -62,11 +66,13 @@ export class MountService implements Receiver {
       filesystem,
       transport,
       reply: newFrame(REPLY_BYTES),
-      valid: validity(entryTimeoutMs, attrTimeoutMs),
+      valid: valid(TIMEOUT_MS),
+      aloneValid: valid(ALONE_TIMEOUT_MS),
       heldValid: validity(0, 0),
       lookups,
       files: new Handles<OpenFile>(),
       directories: new Handles<OpenDirectory>(),
+      listed: new OpenCounts(),
       pending: new Pending((unique) => sendErrno(this.serving, unique, ERRNO.EINTR)),
       pages,
       copies,

@@ -14,7 +14,7 @@ import type { Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { NotedAccesses } from './access.ts';
 import type { KernelCopies } from './copies.ts';
-import type { Handles, OpenDirectory } from './handles.ts';
+import type { Handles, OpenCounts, OpenDirectory } from './handles.ts';
 import type { Request } from './kernel/decode.ts';
 import { putEntry, putHeader, type Validity } from './kernel/encode.ts';
 import { OUT_HEADER_BYTES } from './kernel/layout.ts';
@@ -30,12 +30,16 @@ export interface Serving {
   readonly transport: FuseTransport;
   /** The one reply buffer: REPLY_BYTES, used within one synchronous step. */
   readonly reply: Frame;
+  /** How long the kernel may keep what other mounts may change, or what is a guess. */
   readonly valid: Validity;
+  /** How long it may keep what can only change through it. */
+  readonly aloneValid: Validity;
   /** That of an answer that was held back: what it says may be out of date already. */
   readonly heldValid: Validity;
   readonly lookups: Lookups;
   readonly files: Handles<OpenFile>;
   readonly directories: Handles<OpenDirectory>;
+  readonly listed: OpenCounts;
   readonly pending: Pending;
   readonly locks: MountLocks;
   /** By open handle: the owners who asked for record locks through it. See `operations/locks.ts`. */
@@ -96,10 +100,19 @@ export function sendChunks(
   serving.transport.sendParts([serving.reply.bytes.subarray(0, BODY), ...chunks]);
 }
 
+/**
+ * How long the kernel may keep `inode` without asking: long where nothing can change it but its own
+ * requests. Blocks of pending writes and of a truncation under way are counted by us, later.
+ */
+export function validityOf({ copies, filesystem, aloneValid, valid }: Serving, inode: Inode) {
+  const isSettled = inode.truncateMark === undefined && !filesystem.isPending(inode.ino);
+  return copies.isAlone && isSettled ? aloneValid : valid;
+}
+
 /** Replies with an entry: the kernel has one more reference to `inode`. */
 export function sendEntry(serving: Serving, unique: number, inode: Inode): void {
   serving.copies.gaveAttributes(inode.ino);
-  const bytes = putEntry(serving.reply.words, BODY, inode, serving.valid);
+  const bytes = putEntry(serving.reply.words, BODY, inode, validityOf(serving, inode));
   if (sendBody(serving, unique, bytes)) serving.lookups.add(inode.ino);
   else notGranted(serving, inode.ino);
 }
@@ -132,7 +145,11 @@ export function answer<T>(
   return answerLater(heldBack(serving), request, told, give, patience);
 }
 
-const heldBack = (serving: Serving): Serving => ({ ...serving, valid: serving.heldValid });
+const heldBack = (serving: Serving): Serving => ({
+  ...serving,
+  valid: serving.heldValid,
+  aloneValid: serving.heldValid,
+});
 
 function settle<T>(serving: Serving, unique: number, outcome: T | Refusal, give: Give<T>): void {
   if (isRefusal(outcome)) sendErrno(serving, unique, outcome.errno);

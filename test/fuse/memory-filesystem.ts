@@ -441,12 +441,17 @@ export class MemoryFilesystem implements FilesystemApi {
     return this.#later(this.#opened(node, flags, isNamed ? this.#nameOf(ino) : undefined));
   }
 
-  accessed(ino: Ino): void {
+  accessed(ino: Ino): boolean {
     const node = this.nodes.get(ino);
     if (node === undefined || !isAccessDue(node.inode.atime, node.inode, undefined, nowMicros)) {
-      return;
+      return false;
     }
     node.inode = { ...node.inode, atime: nowTime() };
+    return true;
+  }
+
+  isPending(): boolean {
+    return false;
   }
 
   read(file: OpenFile, offset: Size, length: number): Answer<readonly Uint8Array[]> {

@@ -337,7 +337,8 @@ mounted('what is not offered is refused without harm', async ({ path }) => {
 import ctypes, errno, fcntl, os, sys
 fd = os.open(sys.argv[1] + '/f', os.O_RDWR | os.O_CREAT); os.write(fd, b'12345678')
 libc = ctypes.CDLL(None, use_errno=True)
-r = libc.fallocate(fd, 3, ctypes.c_long(0), ctypes.c_long(4))
+COLLAPSE_RANGE = 8
+r = libc.fallocate(fd, COLLAPSE_RANGE, ctypes.c_long(0), ctypes.c_long(4096))
 print(r, errno.errorcode[ctypes.get_errno()])
 try: fcntl.ioctl(fd, 0x5401, bytes(64))
 except OSError as e: print(errno.errorcode[e.errno])

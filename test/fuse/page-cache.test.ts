@@ -2,11 +2,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PageCache } from '../../src/fuse/page-cache.ts';
 import { ino, ROOT_INO, seq } from '../../src/model/ids.ts';
-import type { Inode } from '../../src/model/inode.ts';
+import { S_IFREG, type Inode } from '../../src/model/inode.ts';
 import { MemoryFilesystem } from './memory-filesystem.ts';
 
 const root = new MemoryFilesystem().nodes.get(ROOT_INO)?.inode as Inode;
-const file: Inode = { ...root, ino: ino(5000) };
+const file: Inode = { ...root, ino: ino(5000), mode: S_IFREG | 0o644 };
 
 test('pages are kept only for the very state that they were read of', () => {
   const cache = new PageCache();
@@ -23,6 +23,13 @@ test('pages are kept only for the very state that they were read of', () => {
     assert.not(cache.keeps({ ...file, ...change }), JSON.stringify(change));
     assert.not(cache.keeps(file), 'and back is a change too');
   }
+});
+
+test('a list of names is kept until any change of its directory', () => {
+  const cache = new PageCache();
+  assert.not(cache.keeps(root));
+  assert.ok(cache.keeps({ ...root, dataSeq: seq(99) }), 'a directory has no data seq');
+  assert.not(cache.keeps({ ...root, metaSeq: seq(99) }));
 });
 
 test('a change from outside is remembered until the next open', () => {

@@ -258,6 +258,7 @@ export const INIT_FLAG = {
 
 /** Flags of an OPEN reply. */
 export const FOPEN_KEEP_CACHE = 2;
+export const FOPEN_CACHE_DIR = 8;
 
 /** In GETLK, SETLK, SETLKW: flock(2), not fcntl(2). */
 export const LK_FLOCK = 1;

@@ -8,19 +8,35 @@ import type { Time } from '../../model/time.ts';
 import type { Request } from '../kernel/decode.ts';
 import { putAttrOut, putStatxOut } from '../kernel/encode.ts';
 import { FATTR, GETATTR_IN, SETATTR_IN, STATX_IN } from '../kernel/layout.ts';
-import { answer, BODY, sendBody, sendBytes, sendErrno, type Serving } from '../serving.ts';
+import {
+  answer,
+  BODY,
+  sendBody,
+  sendBytes,
+  sendErrno,
+  validityOf,
+  type Serving,
+} from '../serving.ts';
 import type { Operation } from './operation.ts';
 
 const NSEC_MAX = 999_999_999;
 
 function sendAttr(serving: Serving, unique: number, inode: Inode): void {
   serving.copies.gaveAttributes(inode.ino);
-  sendBody(serving, unique, putAttrOut(serving.reply.words, BODY, inode, serving.valid));
+  sendBody(
+    serving,
+    unique,
+    putAttrOut(serving.reply.words, BODY, inode, validityOf(serving, inode)),
+  );
 }
 
 function sendStatx(serving: Serving, unique: number, inode: Inode): void {
   serving.copies.gaveAttributes(inode.ino);
-  sendBody(serving, unique, putStatxOut(serving.reply.words, BODY, inode, serving.valid));
+  sendBody(
+    serving,
+    unique,
+    putStatxOut(serving.reply.words, BODY, inode, validityOf(serving, inode)),
+  );
 }
 
 export const getattr: Operation = {

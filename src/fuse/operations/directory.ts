@@ -7,14 +7,23 @@
  */
 
 import type { Answer, DirectoryEntry, Listing } from '../../engine/api.ts';
-import { ERRNO } from '../../model/errno.ts';
+import { ERRNO, isRefusal } from '../../model/errno.ts';
 import { asByteString, FIRST_POSITION, position, type Ino } from '../../model/ids.ts';
 import { direntKind, S_IFDIR } from '../../model/inode.ts';
 import { O_NOATIME } from '../access.ts';
 import type { OpenDirectory } from '../handles.ts';
 import type { Request } from '../kernel/decode.ts';
 import { direntBytes, putDirent, putDirentPlus, putOpen } from '../kernel/encode.ts';
-import { DIRENT, ENTRY_OUT, FSYNC_IN, OPEN_IN, READ_IN, RELEASE_IN } from '../kernel/layout.ts';
+import {
+  DIRENT,
+  ENTRY_OUT,
+  FOPEN_CACHE_DIR,
+  FOPEN_KEEP_CACHE,
+  FSYNC_IN,
+  OPEN_IN,
+  READ_IN,
+  RELEASE_IN,
+} from '../kernel/layout.ts';
 import {
   answer,
   BODY,
@@ -23,6 +32,7 @@ import {
   sendBody,
   sendEmpty,
   sendErrno,
+  validityOf,
   type Serving,
 } from '../serving.ts';
 import type { Operation } from './operation.ts';
@@ -40,10 +50,38 @@ function sendListing(
   flags: number,
 ): void {
   const isNoted = serving.noted.directories && (flags & O_NOATIME) === 0;
+  const replyFlags = cacheFlags(serving, ino, isNoted);
   const fh = serving.directories.add({ ino, listing, isNoted, nameBytes: FIRST_NAME_BYTES });
-  if (sendBody(serving, unique, putOpen(serving.reply.words, BODY, fh, 0))) return;
-  serving.directories.remove(fh);
-  listing.close();
+  serving.listed.opened(ino);
+  if (sendBody(serving, unique, putOpen(serving.reply.words, BODY, fh, replyFlags))) return;
+  serving.pages.forget(ino);
+  closeListing(serving, fh);
+}
+
+function closeListing(serving: Serving, fh: number): void {
+  const directory = serving.directories.remove(fh);
+  if (directory === undefined) return;
+  serving.listed.closed(directory.ino);
+  directory.listing.close();
+}
+
+/**
+ * The flags of an OPENDIR reply: the kernel may keep the list of names, and use the one that it has
+ * where the directory has not changed since. Not while the directory is open already: that listing
+ * shows an older state, and the kernel puts what both read into one list.
+ */
+function cacheFlags(serving: Serving, ino: Ino, isNoted: boolean): number {
+  const directory = serving.filesystem.getattr(ino);
+  const isKnown = !(directory instanceof Promise) && !isRefusal(directory);
+  if (!isKnown || serving.listed.isOpen(ino)) {
+    if (directory instanceof Promise) directory.catch(() => undefined);
+    serving.pages.forget(ino);
+    return 0;
+  }
+  if (!serving.pages.keeps(directory)) return FOPEN_CACHE_DIR;
+  // What the kernel reads from its list never comes to us.
+  if (isNoted && serving.filesystem.accessed(ino)) serving.copies.accessMoved(ino);
+  return FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
 }
 
 export const opendir: Operation = {
@@ -120,7 +158,7 @@ function sendEntries(serving: Serving, unique: number, scan: Scan, found: Found)
     const record = recordBytes(scan, entry.name.length);
     if (bytes + record > scan.room) break;
     const { ino, kind, name } = entry;
-    if (scan.plus) putDirentPlus(serving.reply, BODY + bytes, entry, serving.valid);
+    if (scan.plus) putPlus(serving, BODY + bytes, entry);
     else putDirent(serving.reply, BODY + bytes, ino, kind, name, entry.position + 1);
     bytes += record;
     nameBytes += entry.name.length;
@@ -128,6 +166,12 @@ function sendEntries(serving: Serving, unique: number, scan: Scan, found: Found)
   }
   if (listed > 0) scan.directory.nameBytes = Math.ceil(nameBytes / listed);
   if (sendBody(serving, unique, bytes) && scan.plus) addListed(serving, entries, listed);
+}
+
+function putPlus(serving: Serving, at: number, entry: DirectoryEntry): void {
+  const { inode } = entry;
+  const valid = inode === undefined ? serving.valid : validityOf(serving, inode);
+  putDirentPlus(serving.reply, at, entry, valid);
 }
 
 /** Each entry of a READDIRPLUS that came with its inode counts as looked up. */
@@ -172,7 +216,7 @@ export const readdirplus: Operation = {
 export const releasedir: Operation = {
   structBytes: RELEASE_IN.bytes,
   run(serving, request) {
-    serving.directories.remove(request.u64(RELEASE_IN.fh))?.listing.close();
+    closeListing(serving, request.u64(RELEASE_IN.fh));
     sendEmpty(serving, request.unique);
   },
 };

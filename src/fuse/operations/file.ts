@@ -32,6 +32,7 @@ import {
   sendChunks,
   sendEmpty,
   sendErrno,
+  validityOf,
   type Serving,
 } from '../serving.ts';
 import { O_NOATIME } from '../access.ts';
@@ -64,7 +65,9 @@ function keepsPages(serving: Serving, ino: Ino): boolean {
 function openFlags(serving: Serving, file: OpenFile): number {
   if (!keepsPages(serving, file.ino)) return 0;
   // Reads of pages that the kernel keeps never come to us: a reader's open stands for them.
-  if (!file.writable && file.noAccessTime !== true) serving.filesystem.accessed(file.ino);
+  if (!file.writable && file.noAccessTime !== true && serving.filesystem.accessed(file.ino)) {
+    serving.copies.accessMoved(file.ino);
+  }
   return FOPEN_KEEP_CACHE;
 }
 
@@ -123,7 +126,7 @@ function sendCreated(serving: Serving, unique: number, created: Created): void {
   serving.copies.gaveAttributes(inode.ino);
   const fh = serving.files.add(file);
   const replyFlags = openFlags(serving, file);
-  const entryBytes = putEntry(words, BODY, inode, serving.valid);
+  const entryBytes = putEntry(words, BODY, inode, validityOf(serving, inode));
   const bytes = entryBytes + putOpen(words, BODY + entryBytes, fh, replyFlags);
   if (sendBody(serving, unique, bytes)) return serving.lookups.add(inode.ino);
   undoOpen(serving, fh, inode.ino);

@@ -90,7 +90,7 @@ for _ in range(200):
 test('a mount that is taken away gives its locks back', async ({ it, second }) => {
   await writeFile(join(it.path, 'shared'), '');
   const script = `
-import fcntl, os, subprocess, sys
+import fcntl, os, subprocess, sys, time
 first, second = sys.argv[1:3]
 fd = os.open(second + '/shared', os.O_RDWR)
 fcntl.lockf(fd, fcntl.LOCK_EX); fcntl.flock(fd, fcntl.LOCK_EX)
@@ -98,8 +98,12 @@ mine = os.open(first + '/shared', os.O_RDWR)
 r, w = os.pipe(); pid = os.fork()
 if pid == 0:
     os.close(fd); own = os.open(first + '/shared', os.O_RDWR)
-    fcntl.lockf(own, fcntl.LOCK_EX); fcntl.flock(own, fcntl.LOCK_EX)
+    os.write(w, b'.'); fcntl.lockf(own, fcntl.LOCK_EX); fcntl.flock(own, fcntl.LOCK_EX)
     os.write(w, b'locked'); os._exit(0)
+os.close(w); os.read(r, 1)
+for _ in range(6000):
+    if 'request_wait' in open(f'/proc/{pid}/wchan').read(): break
+    time.sleep(0.01)
 control = '/sys/fs/fuse/connections'
 if not os.path.ismount(control): subprocess.run(['mount', '-t', 'fusectl', 'none', control], check=True)
 minor = os.minor(os.stat(second).st_dev)

@@ -4,9 +4,9 @@
  * hash of the inode number; losing one costs a reread, never a stale byte.
  *
  * Sound because pages were read at or after the open that recorded a state, so if the state is
- * still the same they are its contents. The state is (data seq, size, mtime), and (meta seq, ...) of
- * a directory, whose pages are its list of names: the seq alone does not tell of writes that are
- * pending. Who changes contents behind this mount's back says so
+ * still the same they are its contents. The state is (data seq, size, mtime), and (meta seq, ...)
+ * of a directory, whose pages are its list of names: the seq alone does not tell of writes that
+ * are pending. Who changes contents behind this mount's back says so
  * (`Notifier`).
  */
 

@@ -45,8 +45,8 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
 }
 
 /**
- * Closes and opens the volume again, with the index that it has and with one replayed. Twice before:
- * what is left to be done (access times, removed files) is in the log then.
+ * Closes and opens the volume again, with the index that it has and with one replayed. Twice
+ * before: what is left to be done (access times, removed files) is in the log then.
  */
 async function assertReplayable(it: SimVolume): Promise<void> {
   for (let times = 0; times < 2; times++) {

@@ -3,8 +3,8 @@
  *
  * Order of a mount: a socket pair is made; fusermount3 gets one end, checks that the mount point is
  * the user's, opens /dev/fuse as the user, mounts, sends the descriptor over the socket, and ends;
- * we take the descriptor. A crash before that lets the descriptor go, and the mount is dead then; the
- * next start takes it away.
+ * we take the descriptor. A crash before that lets the descriptor go, and the mount is dead then;
+ * the next start takes it away.
  */
 
 import { closeSync } from 'node:fs';

@@ -1,11 +1,11 @@
 /** chmod, chown, utimens: the attributes that are not contents. */
 
+import { isRefusal } from '../model/errno.ts';
 import type { AttributesChanged } from '../model/event.ts';
-import { isDirectory, S_IFMT, S_ISGID, S_ISUID, type Inode } from '../model/inode.ts';
+import { isDirectory, S_IFMT, S_ISGID, S_ISUID, S_IXGRP, type Inode } from '../model/inode.ts';
 import type { Time } from '../model/time.ts';
+import { aclAfterChmod, capabilityDropped, type Attached } from './acl.ts';
 import type { Decision, Env } from './decision.ts';
-
-const S_IXGRP = 0o010;
 
 export interface AttributesCommand {
   /** Permission bits (the type is kept). */
@@ -19,15 +19,29 @@ export interface AttributesCommand {
 }
 
 /**
- * Never refused: permission was checked above (default_permissions, setattr_prepare). A chown of
- * anything but a directory clears set-id bits, whoever asks (chown(2), inode(7)).
+ * Permission was checked above (default_permissions, setattr_prepare). A chown of anything but a
+ * directory clears set-id bits and capabilities, whoever asks (chown(2), inode(7)); a chmod changes
+ * the access list too. Nothing where there is nothing to take away. EIO where the list is none.
  */
-export function decideAttributes(inode: Inode, command: AttributesCommand, env: Env): Decision {
+export function decideAttributes(
+  inode: Inode,
+  attached: Attached,
+  command: AttributesCommand,
+  env: Env,
+): Decision {
+  const mode = newMode(inode, command);
+  const acl = command.mode === undefined ? [] : aclAfterChmod(inode, attached, command.mode, env);
+  if (isRefusal(acl)) return acl;
+  const isLost = isPrivilegeLost(inode, command);
+  const dropped = isLost ? capabilityDropped(inode, attached, env.now) : [];
+  if (mode === undefined && dropped.length === 0 && isIdle(command)) return [];
   return [
+    ...acl,
+    ...dropped,
     {
       type: 'AttributesChanged',
       ino: inode.ino,
-      mode: newMode(inode, command),
+      mode,
       uid: command.uid,
       gid: command.gid,
       atime: command.atime,
@@ -42,9 +56,16 @@ export function decideAttributes(inode: Inode, command: AttributesCommand, env: 
 
 function newMode(inode: Inode, command: AttributesCommand): number | undefined {
   if (command.mode !== undefined) return (inode.mode & S_IFMT) | (command.mode & ~S_IFMT);
-  const chown = command.uid !== undefined || command.gid !== undefined;
-  if (!(chown || command.killPrivileges) || isDirectory(inode.mode)) return undefined;
-  return withoutSetId(inode.mode);
+  return isPrivilegeLost(inode, command) ? withoutSetId(inode.mode) : undefined;
+}
+
+/** Nothing was to be set, only to be taken away. */
+const isIdle = ({ killPrivileges, mode, uid, gid, atime, mtime }: AttributesCommand): boolean =>
+  killPrivileges && (mode ?? uid ?? gid ?? atime ?? mtime) === undefined;
+
+function isPrivilegeLost(inode: Inode, command: AttributesCommand): boolean {
+  if (isDirectory(inode.mode)) return false;
+  return command.killPrivileges || command.uid !== undefined || command.gid !== undefined;
 }
 
 /**

@@ -9,8 +9,9 @@ import { endOf } from '../model/extent.ts';
 import { isDirectory, isRegular, type Inode } from '../model/inode.ts';
 import { blocksHolding, compareSizes, type Size } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
-import type { Decision, Env } from './decision.ts';
+import { capabilityDropped, type Attached } from './acl.ts';
 import { withoutSetId } from './attributes.ts';
+import type { Decision, Env } from './decision.ts';
 
 /** Extents that one transaction may remove: keeps each step of a huge removal to a few ms. */
 export const REMOVE_STEP_EXTENTS = 128;
@@ -28,8 +29,13 @@ export interface WrittenCommand {
 }
 
 /** Never refused: space was reserved when the writes were answered. */
-export function decideWritten(inode: Inode, command: WrittenCommand): Decision {
-  const events: Event[] = [...command.dataEvents];
+export function decideWritten(
+  inode: Inode,
+  attached: Attached,
+  command: WrittenCommand,
+): readonly Event[] {
+  const dropped = capabilityDropped(inode, attached, command.time);
+  const events: Event[] = [...command.dataEvents, ...dropped];
   if (command.extents.length > 0) {
     events.push({ type: 'ExtentsMapped', ino: inode.ino, extents: command.extents });
   }
@@ -40,6 +46,7 @@ export function decideWritten(inode: Inode, command: WrittenCommand): Decision {
 
 export interface TruncateFacts {
   readonly inode: Inode;
+  readonly attached: Attached;
   /** Extents that reach beyond the new end: all of them, or only the one that lies across it. */
   readonly beyond: readonly Extent[];
   /** Whether `beyond` is all of them. */
@@ -67,7 +74,8 @@ export function decideTruncate(facts: TruncateFacts, command: TruncateCommand, e
   const version = same ? inode.dataVersion : inode.dataVersion + 1n;
   const changed = contentsChanged(inode, command.size, env.now, version, mode);
   const marked = facts.complete ? changed : { ...changed, truncateMark: end };
-  return [...command.lastBlock, marked, ...removed(inode, end, facts.beyond)];
+  const dropped = capabilityDropped(inode, facts.attached, env.now);
+  return [...command.lastBlock, ...dropped, marked, ...removed(inode, end, facts.beyond)];
 }
 
 /**

@@ -25,6 +25,7 @@ import {
   ZERO_SIZE,
   type Size,
 } from '../model/size.ts';
+import { capabilityDropped, type Attached } from './acl.ts';
 import { withoutSetId } from './attributes.ts';
 import { contentsChanged } from './contents.ts';
 import type { Env } from './decision.ts';
@@ -141,6 +142,8 @@ function known(found: readonly Extent[], from: number): number {
 
 export interface ShareFacts {
   readonly target: Inode;
+  /** What the target has. */
+  readonly attached: Attached;
   /** The source's extents that overlap the step, and perhaps more; none of the step is offline. */
   readonly held: readonly Extent[];
   /** Those of the target. */
@@ -159,7 +162,7 @@ export function decideShare(
 ): readonly Event[] {
   const { target } = facts;
   const shared = sharedExtents(facts.held, step);
-  const events: Event[] = [];
+  const events: Event[] = [...capabilityDropped(target, facts.attached, env.now)];
   for (const { block, count } of uncovered(cleared(facts.replaced, step), shared)) {
     events.push({ type: 'ExtentsRemoved', ino: target.ino, block, count });
   }

@@ -15,6 +15,10 @@ export interface Env {
   /** The caller's identity: owner of what is created. */
   readonly uid: number;
   readonly gid: number;
+  /** Its other groups, as far as they are known: that of a set-gid directory is. */
+  readonly groups: readonly number[];
+  /** Permission bits that it keeps from what it creates (umask(2)). */
+  readonly umask: number;
   /** The inode number and generation that a creation would use. */
   readonly newIno: Ino;
   readonly generation: Generation;

@@ -18,6 +18,7 @@ import {
   type Size,
 } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
+import { capabilityDropped, type Attached } from './acl.ts';
 import { withoutSetId } from './attributes.ts';
 import { contentsChanged } from './contents.ts';
 import type { Decision } from './decision.ts';
@@ -224,7 +225,11 @@ export interface RangeStepCommand {
  * data version move, else ctime alone. The file grows with the last step, so that a crash before it
  * leaves blocks behind the end, and no end that nobody asked for.
  */
-export function decideRangeStep(inode: Inode, command: RangeStepCommand): Decision {
+export function decideRangeStep(
+  inode: Inode,
+  attached: Attached,
+  command: RangeStepCommand,
+): Decision {
   const refused = refuseType(inode);
   if (refused !== undefined) return refused;
   const { allocated, change, edges, isFirst, step, time } = command;
@@ -243,6 +248,7 @@ export function decideRangeStep(inode: Inode, command: RangeStepCommand): Decisi
   const isContents = change.kind !== 'allocate' || grows;
   return [
     ...events,
+    ...capabilityDropped(inode, attached, time),
     isContents
       ? contentsChanged(inode, size, time, inode.dataVersion + 1n, mode)
       : touched(inode, time, mode),

@@ -21,6 +21,10 @@ export interface Caller {
   readonly uid: number;
   readonly gid: number;
   readonly pid: number;
+  /** For creations: permission bits that the new inode lacks, but for a default list (acl(5)). */
+  readonly umask?: number;
+  /** For creations: groups besides `gid`, where they matter; that of the directory is among them. */
+  readonly groups?: readonly number[];
   /** Through whom the call came; undefined where that is nobody who keeps copies. */
   readonly origin?: ChangeOrigin | undefined;
 }
@@ -142,7 +146,7 @@ export interface FilesystemApi {
    */
   setattr(ino: Ino, set: SetAttributes, caller: Caller): Answer<Inode>;
   readlink(ino: Ino): Answer<ByteString>;
-  /** Any type but directories and symlinks; `mode` holds the type, umask already applied. */
+  /** Any type but directories and symlinks; `mode` holds the type, the umask is the caller's. */
   mknod(dir: Ino, name: ByteString, mode: number, rdev: number, caller: Caller): Answer<Inode>;
   mkdir(dir: Ino, name: ByteString, mode: number, caller: Caller): Answer<Inode>;
   symlink(dir: Ino, name: ByteString, target: ByteString, caller: Caller): Answer<Inode>;
@@ -237,8 +241,19 @@ export interface FilesystemApi {
   /** ENODATA if there is none. */
   getXattr(ino: Ino, name: ByteString): Answer<Buffer>;
   listXattrs(ino: Ino): Answer<readonly ByteString[]>;
-  /** `flags`: 0, XATTR_CREATE, XATTR_REPLACE. */
-  setXattr(ino: Ino, name: ByteString, value: Buffer, flags: number, caller: Caller): Answer<void>;
+  /**
+   * `flags`: 0, XATTR_CREATE, XATTR_REPLACE. An access control list changes the mode with it;
+   * `killSetGid` then drops the set-gid bit (FUSE_SETXATTR_ACL_KILL_SGID).
+   */
+  setXattr(
+    ino: Ino,
+    name: ByteString,
+    value: Buffer,
+    flags: number,
+    caller: Caller,
+    killSetGid?: boolean,
+  ): Answer<void>;
+  /** ENODATA if there is none; an access control list may be missing already. */
   removeXattr(ino: Ino, name: ByteString, caller: Caller): Answer<void>;
 
   space(): Answer<SpaceInfo>;

@@ -26,6 +26,7 @@ import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
 import type { Ino } from '../model/ids.ts';
 import { addBytes } from '../model/size.ts';
 import type { Caller, OpenFile } from './api.ts';
+import { attachedTo } from './attached.ts';
 import { envOf, noteAccess, type Core } from './core.ts';
 import { syncFile, write, type FileParts } from './files.ts';
 import { refusalOf } from './removal.ts';
@@ -139,7 +140,7 @@ function copyAttempt(core: Core, call: Call, rest: CopyRange): Step | Refusal {
   if ('moved' in step) return { type: 'toMove', bytes: step.moved, range };
   // The request says nothing of the caller's rights over set-id bits: root keeps them.
   const events = decideShare(
-    { target, held, replaced },
+    { target, attached: attachedTo(index, target), held, replaced },
     step,
     caller.uid !== 0,
     envOf(core, caller),

@@ -43,10 +43,14 @@ export function nextIno(core: Core): Ino {
   return next < FIRST_USER_INO ? FIRST_USER_INO : next;
 }
 
+const NO_GROUPS: readonly number[] = [];
+
 export const envOf = (core: Core, caller: Caller): Env => ({
   now: core.clock.now(),
   uid: caller.uid,
   gid: caller.gid,
+  groups: caller.groups ?? NO_GROUPS,
+  umask: caller.umask ?? 0,
   newIno: nextIno(core),
   generation: core.generation,
 });

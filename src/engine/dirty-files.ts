@@ -37,6 +37,7 @@ import { BLOCK_BYTES, type Ino, type SegmentNumber } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { Time } from '../model/time.ts';
 import type { Actor, TouchedPath } from '../model/transaction.ts';
+import { attachedTo } from './attached.ts';
 import type { Committer } from './commit.ts';
 import type { DataWrites } from './data-writes.ts';
 import type { DirtyFile, DirtyWrite } from './dirty.ts';
@@ -287,8 +288,8 @@ export class DirtyFiles {
     const { extents, places, written } = piece;
     const { size, time, killPrivileges, actor } = written;
     const dataEvents = [...this.#writes.creations(places), ...checksumEvents(piece)];
-    const events = decideWritten(inode, { size, time, killPrivileges, extents, dataEvents });
-    assert(!isRefusal(events), 'pending writes cannot be refused');
+    const command = { size, time, killPrivileges, extents, dataEvents };
+    const events = decideWritten(inode, attachedTo(this.#index, inode), command);
     const paths = this.#options.pathsOf(ino);
     const tx = this.#committer.append({ cause: 'write', actor, paths, events, privileged: true });
     if (isRefusal(tx)) return tx;

@@ -22,7 +22,9 @@ import {
   type Size,
 } from '../model/size.ts';
 import { listXattrs } from '../index/views.ts';
+import { xattrNameRefusal } from '../model/xattr.ts';
 import type { Answer, Caller, OpenFile, WritePayload } from './api.ts';
+import { defaultAclOf, isDroppedByWrites } from './attached.ts';
 import { envOf, type Core } from './core.ts';
 import { isDamage, tellDamage } from './damage.ts';
 import { MoreSpace } from './dirty-files.ts';
@@ -96,7 +98,8 @@ export function createTemporary(
     const parent = core.index.inode(dir);
     if (parent === undefined) return refuse('ESTALE');
     const env = envOf(core, caller);
-    const events = decideTemporary(parent, S_IFREG | (mode & 0o7777), env);
+    const facts = { dir: parent, defaultAcl: defaultAclOf(core, parent) };
+    const events = decideTemporary(facts, S_IFREG | (mode & 0o7777), env);
     if (isRefusal(events)) return events;
     const decided = { cause: 'tmpfile' as const, actor: caller, paths: [], events };
     const tx = core.committer.append({ ...decided, privileged: false });
@@ -354,12 +357,13 @@ export async function syncFile(parts: FileParts, ino: Ino): Promise<Refusal | un
   }
 }
 
-/** ENODATA for a name that is not set. */
+/** ENODATA for a name that is not set, EOPNOTSUPP for one that cannot be. */
 export function getXattr(core: Core, ino: Ino, name: ByteString): Buffer | Refusal {
   const inode = core.index.inode(ino);
   if (inode === undefined) return refuse('ESTALE');
-  if (inode.xattrs === 0) return refuse('ENODATA');
-  return core.index.xattr(ino, name)?.value ?? refuse('ENODATA');
+  const value = inode.xattrs === 0 ? undefined : core.index.xattr(ino, name)?.value;
+  if (value === undefined) return xattrNameRefusal(name) ?? refuse('ENODATA');
+  return isDroppedByWrites(core, inode, name) ? refuse('ENODATA') : value;
 }
 
 export function listXattrNames(core: Core, ino: Ino): Answer<readonly ByteString[]> {
@@ -367,5 +371,9 @@ export function listXattrNames(core: Core, ino: Ino): Answer<readonly ByteString
   if (inode === undefined) return refuse('ESTALE');
   if (inode.xattrs === 0) return [];
   const snapshot = core.index.snapshot();
-  return listXattrs(snapshot, ino).finally(() => snapshot.close());
+  const shown = (names: readonly ByteString[]) =>
+    names.filter((name) => !isDroppedByWrites(core, inode, name));
+  return listXattrs(snapshot, ino)
+    .then(shown)
+    .finally(() => snapshot.close());
 }

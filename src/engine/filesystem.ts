@@ -25,6 +25,7 @@ import type {
   SpaceInfo,
   WritePayload,
 } from './api.ts';
+import { attachedTo } from './attached.ts';
 import { copyRange } from './copy.ts';
 import { envOf, noteAccess, shown, type Core } from './core.ts';
 import { VolumeFileLocks } from './file-locks.ts';
@@ -89,7 +90,7 @@ export class Filesystem implements FilesystemApi {
       const time = (t: Time | 'now' | undefined) => (t === 'now' ? env.now : t);
       const times = { atime: time(atime), mtime: time(mtime) };
       const command = { mode, uid, gid, ...times, killPrivileges };
-      return decideAttributes(inode, command, env);
+      return decideAttributes(inode, attachedTo(this.#core.index, inode), command, env);
     });
   }
 
@@ -129,6 +130,7 @@ export class Filesystem implements FilesystemApi {
       if (inode === undefined) return refuse('ESTALE');
       const events = decide(inode);
       if (isRefusal(events)) return events;
+      if (events.length === 0) return shown(core, inode);
       const paths = core.paths.ofInode(ino);
       const tx = core.committer.append({ cause, actor: caller, paths, events, privileged: false });
       if (isRefusal(tx)) return tx;
@@ -270,10 +272,18 @@ export class Filesystem implements FilesystemApi {
     return files.listXattrNames(this.#core, ino);
   }
 
-  setXattr(ino: Ino, name: ByteString, value: Buffer, flags: number, caller: Caller): Answer<void> {
+  setXattr(
+    ino: Ino,
+    name: ByteString,
+    value: Buffer,
+    flags: number,
+    caller: Caller,
+    killSetGid = false,
+  ): Answer<void> {
     const exists = () => this.#core.index.xattr(ino, name) !== undefined;
+    const command = { name, value, flags, killSetGid };
     const answer = this.#change(ino, 'setxattr', caller, (inode) =>
-      decideSetXattr(inode, exists(), { name, value, flags }, envOf(this.#core, caller)),
+      decideSetXattr(inode, exists(), command, envOf(this.#core, caller)),
     );
     return discardValue(answer);
   }

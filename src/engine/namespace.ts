@@ -13,6 +13,7 @@ import { ROOT_INO, type ByteString, type Ino } from '../model/ids.ts';
 import { isDirectory, S_IFDIR, S_IFLNK, type Inode } from '../model/inode.ts';
 import type { Cause, TouchedPath } from '../model/transaction.ts';
 import type { Answer, Caller } from './api.ts';
+import { defaultAclOf } from './attached.ts';
 import { envOf, nextIno, shown, type Core } from './core.ts';
 import type { Removals } from './removal.ts';
 
@@ -48,6 +49,7 @@ export interface Creation {
   readonly cause: Cause;
   readonly dir: Ino;
   readonly name: ByteString;
+  /** The caller's umask is still to be applied. */
   readonly mode: number;
   readonly rdev: number;
   readonly target: ByteString | undefined;
@@ -79,7 +81,8 @@ export function createAttempt(core: Core, creation: Creation, caller: Caller): I
   const parent = core.index.inode(dir);
   if (parent === undefined) return refuse('ESTALE');
   const ino = nextIno(core);
-  const facts = { dir: parent, exists: core.index.dirent(dir, name) !== undefined };
+  const exists = core.index.dirent(dir, name) !== undefined;
+  const facts = { dir: parent, defaultAcl: defaultAclOf(core, parent), exists };
   const decision = decideCreate(facts, creation, envOf(core, caller));
   const refusal = append(core, creation.cause, caller, decision, [pathOf(core, ino, dir, name)]);
   if (refusal !== undefined) return refusal;

@@ -30,6 +30,7 @@ import { endOf, type Extent } from '../model/extent.ts';
 import { BLOCK_BYTES, type Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { Answer, Caller, OpenFile, RangeRequest, SpaceInfo } from './api.ts';
+import { attachedTo } from './attached.ts';
 import type { Core } from './core.ts';
 import { MoreSpace } from './dirty-files.ts';
 import { syncFile, type FileParts } from './files.ts';
@@ -168,7 +169,7 @@ function appendStep(core: Core, work: Work, inode: Inode, taken: Taken): Refusal
     const [edges, allocated] = [rewritten.extents, unwritten.extents];
     const time = core.clock.now();
     const command = { ...rest, change, killPrivileges, time, dataEvents, edges, allocated };
-    const events = decideRangeStep(inode, command);
+    const events = decideRangeStep(inode, attachedTo(core.index, inode), command);
     const answer =
       isRefusal(events) || events.length === 0
         ? events

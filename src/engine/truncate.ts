@@ -16,6 +16,7 @@ import { BLOCK_BYTES, type Ino } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { blocksHolding, compareSizes, MAX_SIZE, type Size } from '../model/size.ts';
 import type { Answer, Caller } from './api.ts';
+import { attachedTo } from './attached.ts';
 import { envOf, type Core } from './core.ts';
 import { isDamage, tellDamage } from './damage.ts';
 import { MoreSpace } from './dirty-files.ts';
@@ -99,7 +100,8 @@ function truncateAttempt(
   const rewrite = base === undefined ? undefined : rewriteLastBlock(core, size, base);
   if (isRefusal(rewrite) || rewrite instanceof MoreSpace) return rewrite;
   try {
-    const facts = { inode, ...beyond(core, inode, blocksHolding(size)) };
+    const attached = attachedTo(core.index, inode);
+    const facts = { inode, attached, ...beyond(core, inode, blocksHolding(size)) };
     const lastBlock = rewrite === undefined ? [] : eventsOf(core, ino, rewrite);
     const command = { size, killPrivileges, lastBlock };
     const events = decideTruncate(facts, command, envOf(core, caller));

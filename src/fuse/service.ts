@@ -81,6 +81,7 @@ export class MountService implements Receiver {
       locks: filesystem.locks.connect(),
       lockers: new Map(),
       log,
+      negotiated: { flags: 0 },
       initialized,
     };
     filesystem.addReferenceHolder(lookups);

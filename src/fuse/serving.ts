@@ -50,6 +50,8 @@ export interface Serving {
   readonly noted: NotedAccesses;
   readonly copies: KernelCopies;
   readonly log: LogFunction;
+  /** The capabilities that INIT settled (`INIT_FLAG`). */
+  readonly negotiated: { flags: number };
   /** INIT was answered, or could not be (`problem`). */
   readonly initialized: (problem: string | undefined) => void;
 }

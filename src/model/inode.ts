@@ -15,6 +15,7 @@ export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
+export const S_IXGRP = 0o010;
 
 /**
  * A bit of `flags` that is ours: the file may have unwritten extents. Projection sets it with the

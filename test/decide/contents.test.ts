@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { NOTHING_ATTACHED } from '../../src/decide/acl.ts';
 import { decideAttributes, withoutSetId } from '../../src/decide/attributes.ts';
 import { decideRemoveStep, decideTruncate, decideWritten } from '../../src/decide/contents.ts';
 import type { Decision } from '../../src/decide/decision.ts';
@@ -27,11 +28,12 @@ const nothing = {
   mtime: undefined,
   killPrivileges: false,
 };
+const bare = { attached: NOTHING_ATTACHED };
 
 test('chmod keeps the type, chown clears set-id bits of files', () => {
   const attributes = (before: number, set: object) =>
     granted(
-      decideAttributes(inode({ mode: before }), { ...nothing, ...set }, env()),
+      decideAttributes(inode({ mode: before }), NOTHING_ATTACHED, { ...nothing, ...set }, env()),
     )[0] as AttributesChanged;
   assert.is(attributes(S_IFREG | 0o644, { mode: 0o4711 }).mode, S_IFREG | 0o4711);
   assert.is(attributes(S_IFREG | 0o6755, { uid: 5 }).mode, S_IFREG | 0o755);
@@ -67,7 +69,7 @@ test('written contents raise the version once and carry the size and time of the
     dataEvents: [],
   };
   const events = granted(
-    decideWritten(inode({ dataVersion: 6n, mode: S_IFREG | 0o4755 }), command),
+    decideWritten(inode({ dataVersion: 6n, mode: S_IFREG | 0o4755 }), NOTHING_ATTACHED, command),
   );
   assert.is(events[0]!.type, 'ExtentsMapped');
   const changed = events[1] as ContentsChanged;
@@ -79,7 +81,12 @@ test('written contents raise the version once and carry the size and time of the
 const cut = (bytes: number) => ({ size: sizeOf(bytes), killPrivileges: false, lastBlock: [] });
 
 test('a small cut removes its extents at once, from the first whole block beyond the end', () => {
-  const facts = { inode: inode({ size: sizeOf(40960) }), beyond: [extent(1, 9)], complete: true };
+  const facts = {
+    inode: inode({ size: sizeOf(40960) }),
+    ...bare,
+    beyond: [extent(1, 9)],
+    complete: true,
+  };
   const events = granted(decideTruncate(facts, cut(5000), env()));
   assert.equal(events.at(-1), { type: 'ExtentsRemoved', ino: 2000, block: 2, count: 8 });
   assert.is((events[0] as ContentsChanged).truncateMark, undefined);
@@ -87,14 +94,19 @@ test('a small cut removes its extents at once, from the first whole block beyond
 });
 
 test('a huge cut sets the mark, and removes what lies across it', () => {
-  const facts = { inode: inode({ size: sizeOf(1e9) }), beyond: [extent(0, 9)], complete: false };
+  const facts = {
+    inode: inode({ size: sizeOf(1e9) }),
+    ...bare,
+    beyond: [extent(0, 9)],
+    complete: false,
+  };
   const events = granted(decideTruncate(facts, cut(4096), env()));
   assert.is((events[0] as ContentsChanged).truncateMark, 1);
   assert.equal(events[1], { type: 'ExtentsRemoved', ino: 2000, block: 1, count: 8 });
 });
 
 test('truncation to the same size changes times, not the version; growth removes nothing', () => {
-  const same = { inode: inode({ size: sizeOf(10) }), beyond: [], complete: true };
+  const same = { inode: inode({ size: sizeOf(10) }), ...bare, beyond: [], complete: true };
   const [kept, ...more] = granted(decideTruncate(same, cut(10), env()));
   assert.is((kept as ContentsChanged).dataVersion, 0n);
   assert.equal((kept as ContentsChanged).mtime, NOW);
@@ -103,7 +115,7 @@ test('truncation to the same size changes times, not the version; growth removes
 });
 
 test('only regular files have a size to change', () => {
-  const facts = { beyond: [], complete: true };
+  const facts = { ...bare, beyond: [], complete: true };
   assert.is(errno(decideTruncate({ inode: directory(), ...facts }, cut(0), env())), 'EISDIR');
   const fifo = inode({ mode: S_IFIFO | 0o644 });
   assert.is(errno(decideTruncate({ inode: fifo, ...facts }, cut(0), env())), 'EINVAL');
@@ -122,7 +134,7 @@ test('extended attributes: namespaces, limits, create and replace', () => {
       decideSetXattr(
         inode(),
         exists,
-        { name: asByteString(name), value: Buffer.alloc(bytes), flags },
+        { name: asByteString(name), value: Buffer.alloc(bytes), flags, killSetGid: false },
         env(),
       ),
     );
@@ -142,12 +154,16 @@ test('extended attributes: namespaces, limits, create and replace', () => {
   assert.is(errno(decideRemoveXattr(inode(), true, asByteString('user.a'), env())), 'granted');
 });
 
-test('an ACL that nobody would enforce is refused, so that programs set the mode instead', () => {
-  for (const kind of ['access', 'default']) {
-    const name = asByteString(`system.posix_acl_${kind}`);
-    const command = { name, value: Buffer.alloc(28), flags: 0 };
-    assert.is(errno(decideSetXattr(inode(), false, command, env())), 'EOPNOTSUPP');
-  }
+test('user attributes are for files and directories only, the others for every type', () => {
+  const at = (mode: number, name: string) => {
+    const command = { name: asByteString(name), value: Buffer.alloc(1), flags: 0 };
+    return errno(decideSetXattr(inode({ mode }), false, { ...command, killSetGid: false }, env()));
+  };
+  assert.is(at(S_IFDIR | 0o755, 'user.a'), 'granted');
+  assert.is(at(S_IFIFO | 0o644, 'user.a'), 'EPERM');
+  assert.is(at(S_IFIFO | 0o644, 'trusted.a'), 'granted');
+  const fifo = inode({ mode: S_IFIFO | 0o644 });
+  assert.is(errno(decideRemoveXattr(fifo, true, asByteString('user.a'), env())), 'EPERM');
 });
 
 test.run();

@@ -3,6 +3,7 @@
 import { array, assert as check, constantFrom, integer, property, tuple } from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { NOTHING_ATTACHED } from '../../src/decide/acl.ts';
 import {
   copyRefusal,
   decideShare,
@@ -24,6 +25,7 @@ import {
 import { ino, NO_SEGMENT, segmentNumber } from '../../src/model/ids.ts';
 import { S_IFIFO, S_IFREG } from '../../src/model/inode.ts';
 import { MAX_SIZE, sizeOf } from '../../src/model/size.ts';
+import { CAPABILITY } from '../../src/model/xattr.ts';
 import { directory, env, inode, NOW } from './given.ts';
 
 const test = suite('decide copy');
@@ -134,9 +136,10 @@ test('offline blocks are moved, which waits for them, and what is before them is
   assert.equal(firstStep(part, [offline(18, 1)], []), part);
 });
 
+const bare = { attached: NOTHING_ATTACHED };
 const contents = (events: readonly Event[]): ContentsChanged => events.at(-1) as ContentsChanged;
 const decide = (held: readonly Extent[], replaced: readonly Extent[], set = {}, kill = false) =>
-  decideShare({ target: inode(set), held, replaced }, part, kill, env());
+  decideShare({ ...bare, target: inode(set), held, replaced }, part, kill, env());
 
 test('the target gets the source’s blocks, a size, times and a version', () => {
   const events = decide([extent(8, 4), extent(14, 100)], [], { dataVersion: 4n });
@@ -153,6 +156,13 @@ test('the target gets the source’s blocks, a size, times and a version', () =>
   assert.equal(contents(decide([], [], large)).size, sizeOf(1e6));
   assert.is(contents(decide([], [], large)).mode, undefined, 'root keeps set-id bits');
   assert.is(contents(decide([], [], large, true)).mode, S_IFREG | 0o755);
+});
+
+test('a copy into a program takes its capabilities away', () => {
+  const attached = { acl: undefined, capability: true };
+  const facts = { target: inode(), attached, held: [extent(10, 8)], replaced: [] };
+  const [first] = decideShare(facts, part, false, env());
+  assert.equal(first, { type: 'XattrRemoved', ino: 2000, name: CAPABILITY, ctime: NOW });
 });
 
 test('holes and unwritten blocks are copied as holes, over what was there', () => {
@@ -222,7 +232,12 @@ test('property: after a step each block of it reads as the source’s, all other
         const whole = { sourceBlock, targetBlock, blocks, bytes: blocks * 4096 };
         const step = firstStep(whole, held, replaced) as SharedPart;
         assert.ok(step.blocks >= 1 && step.blocks <= blocks);
-        const events = decideShare({ target: inode(), held, replaced }, step, false, env());
+        const events = decideShare(
+          { ...bare, target: inode(), held, replaced },
+          step,
+          false,
+          env(),
+        );
         const shown = new Map<number, number | undefined>();
         for (let at = 0; at < 80; at++) shown.set(at, blockAt(other, at));
         for (const event of events) {

@@ -13,6 +13,8 @@ export const env = (set: Partial<Env> = {}): Env => ({
   now: NOW,
   uid: 7,
   gid: 8,
+  groups: [],
+  umask: 0,
   newIno: ino(5000),
   generation: generation(42),
   ...set,

@@ -24,6 +24,7 @@ function only<T extends EventType>(decision: Decision, type: T): Extract<Event, 
   return events(decision).filter((e): e is Extract<Event, { type: T }> => e.type === type);
 }
 
+const noAcl = { defaultAcl: undefined };
 const file = (name: string, mode = S_IFREG | 0o644) => ({
   name: asByteString(name),
   mode,
@@ -33,7 +34,7 @@ const file = (name: string, mode = S_IFREG | 0o644) => ({
 
 test('a new file gets its caller as owner and a name at the next position', () => {
   const dir = directory({ entries: 3, nextPosition: position(9), size: sizeOf(30) });
-  const decision = decideCreate({ dir, exists: false }, file('new'), env());
+  const decision = decideCreate({ dir, ...noAcl, exists: false }, file('new'), env());
   const [created] = only(decision, 'InodeCreated');
   assert.is(created!.uid, 7);
   assert.is(created!.gid, 8);
@@ -53,10 +54,13 @@ test('a new file gets its caller as owner and a name at the next position', () =
 
 test('a set-gid directory hands its group on, and to directories the bit', () => {
   const dir = directory({ mode: S_IFDIR | S_ISGID | 0o755, gid: 99 });
-  const made = only(decideCreate({ dir, exists: false }, file('f'), env()), 'InodeCreated')[0]!;
+  const made = only(
+    decideCreate({ dir, ...noAcl, exists: false }, file('f'), env()),
+    'InodeCreated',
+  )[0]!;
   assert.is(made.gid, 99);
   assert.is(made.mode & S_ISGID, 0);
-  const sub = decideCreate({ dir, exists: false }, file('d', S_IFDIR | 0o700), env());
+  const sub = decideCreate({ dir, ...noAcl, exists: false }, file('d', S_IFDIR | 0o700), env());
   assert.is(only(sub, 'InodeCreated')[0]!.mode, S_IFDIR | S_ISGID | 0o700);
   assert.is(only(sub, 'DirectoryChanged')[0]!.nlink, 3);
 });
@@ -64,27 +68,36 @@ test('a set-gid directory hands its group on, and to directories the bit', () =>
 test('creation is refused with the errno that open(2) and mkdir(2) name', () => {
   const dir = directory();
   const at = (name: string, mode?: number) =>
-    errno(decideCreate({ dir, exists: false }, file(name, mode), env()));
+    errno(decideCreate({ dir, ...noAcl, exists: false }, file(name, mode), env()));
   assert.is(at(''), 'ENOENT');
   assert.is(at('x'.repeat(255)), 'granted');
   assert.is(at('x'.repeat(256)), 'ENAMETOOLONG');
   assert.is(at('a/b'), 'EINVAL');
   assert.is(at('..'), 'EEXIST');
-  assert.is(errno(decideCreate({ dir, exists: true }, file('a'), env())), 'EEXIST');
+  assert.is(errno(decideCreate({ dir, ...noAcl, exists: true }, file('a'), env())), 'EEXIST');
   const removed = directory({ nlink: 0 });
-  assert.is(errno(decideCreate({ dir: removed, exists: false }, file('a'), env())), 'ENOENT');
-  assert.is(errno(decideCreate({ dir: inode(), exists: false }, file('a'), env())), 'ENOTDIR');
+  assert.is(
+    errno(decideCreate({ dir: removed, ...noAcl, exists: false }, file('a'), env())),
+    'ENOENT',
+  );
+  assert.is(
+    errno(decideCreate({ dir: inode(), ...noAcl, exists: false }, file('a'), env())),
+    'ENOTDIR',
+  );
   const full = directory({ nlink: LINK_MAX });
   const sub = file('d', S_IFDIR | 0o755);
-  assert.is(errno(decideCreate({ dir: full, exists: false }, sub, env())), 'EMLINK');
-  assert.is(errno(decideCreate({ dir: full, exists: false }, file('a'), env())), 'granted');
+  assert.is(errno(decideCreate({ dir: full, ...noAcl, exists: false }, sub, env())), 'EMLINK');
+  assert.is(
+    errno(decideCreate({ dir: full, ...noAcl, exists: false }, file('a'), env())),
+    'granted',
+  );
 });
 
 test('a symlink wants a target of 1 to 4095 bytes', () => {
   const make = (target: string) =>
     errno(
       decideCreate(
-        { dir: directory(), exists: false },
+        { dir: directory(), ...noAcl, exists: false },
         { ...file('l', S_IFLNK | 0o777), target: asByteString(target) },
         env(),
       ),
@@ -95,7 +108,7 @@ test('a symlink wants a target of 1 to 4095 bytes', () => {
 });
 
 test('a file without a name is an orphan from its start', () => {
-  const decision = decideTemporary(directory(), S_IFREG | 0o600, env());
+  const decision = decideTemporary({ dir: directory(), ...noAcl }, S_IFREG | 0o600, env());
   assert.equal(
     events(decision).map((e) => e.type),
     ['InodeCreated', 'OrphanAdded'],

@@ -3,6 +3,7 @@
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { NOTHING_ATTACHED } from '../../src/decide/acl.ts';
 import {
   ALLOCATE_STEP_BLOCKS,
   decideRangeStep,
@@ -192,7 +193,13 @@ test('what a step says: contents where bytes or the size change, else ctime alon
   const none: RangeStep = { lacking: [], removed: undefined, next: 1, isLast: true };
   const events = (change: RangeChange, step: RangeStep, isFirst = true) => {
     const parts = { dataEvents: [], edges: [], allocated: [], killPrivileges: true };
-    const answer = decideRangeStep(file, { change, step, isFirst, time: NOW, ...parts });
+    const answer = decideRangeStep(file, NOTHING_ATTACHED, {
+      change,
+      step,
+      isFirst,
+      time: NOW,
+      ...parts,
+    });
     if (isRefusal(answer)) throw new Error(answer.name);
     return answer;
   };
@@ -239,7 +246,7 @@ test('only regular files have ranges', () => {
     [S_IFDIR, 'EISDIR'],
     [S_IFIFO, 'ENODEV'],
   ] as const) {
-    const answer = decideRangeStep(inode({ mode: mode | 0o644 }), {
+    const answer = decideRangeStep(inode({ mode: mode | 0o644 }), NOTHING_ATTACHED, {
       change: changed(0, 0, 1),
       step,
       isFirst: true,

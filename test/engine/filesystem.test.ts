@@ -7,6 +7,7 @@ import { asByteString, BLOCK_BYTES, byteStringOf, ROOT_INO } from '../../src/mod
 import { S_IFDIR, S_IFIFO, S_IFREG } from '../../src/model/inode.ts';
 import { addBytes, MAX_SIZE, sizeOf, type Size } from '../../src/model/size.ts';
 import type { Time } from '../../src/model/time.ts';
+import { CAPABILITY } from '../../src/model/xattr.ts';
 import { filesystemSuite } from '../suites/filesystem-suite.ts';
 import { CALLER, refusalName, SimVolume } from './sim-volume.ts';
 
@@ -215,6 +216,40 @@ on('space and inode counts follow what there is', async (it) => {
   assert.is(used(after) - used(before), 1);
   assert.ok(after.freeBlocks <= after.blocks);
   assert.ok(after.availableBlocks <= after.freeBlocks);
+});
+
+on('a capability is gone with the first byte written, and for good', async (it) => {
+  const { filesystem } = it.volume;
+  const { inode, file } = await done(filesystem.create(ROOT_INO, name('f'), 0o755, 2, CALLER));
+  const value = Buffer.from('all of them');
+  const give = () => filesystem.setXattr(inode.ino, CAPABILITY, value, 0, CALLER);
+  const found = async () => {
+    const got = await it.volume.filesystem.getXattr(inode.ino, CAPABILITY);
+    const listed = await done(it.volume.filesystem.listXattrs(inode.ino));
+    assert.is(listed.includes(CAPABILITY), !isRefusal(got), 'listed where it is shown');
+    return isRefusal(got) ? got.name : got;
+  };
+  const write = (text: string) =>
+    done(filesystem.write(file, sizeOf(0), payload(text), false, CALLER));
+  await done(give());
+  await done(filesystem.setXattr(inode.ino, name('user.other'), value, 0, CALLER));
+  await write('pending');
+  assert.is(await found(), 'ENODATA', 'before the write is in the log');
+  await done(give());
+  assert.equal(await found(), value, 'given after the write');
+  await write('pending again');
+  await done(filesystem.fsync(file));
+  assert.is(await found(), 'ENODATA');
+  await done(give());
+  await done(filesystem.setattr(inode.ino, { size: sizeOf(3) }, CALLER));
+  assert.is(await found(), 'ENODATA', 'truncated');
+  await done(give());
+  await done(filesystem.setattr(inode.ino, { gid: 12 }, CALLER));
+  assert.is(await found(), 'ENODATA', 'given away');
+  await it.volume.close();
+  await it.open();
+  assert.is(await found(), 'ENODATA');
+  assert.equal(await done(it.volume.filesystem.listXattrs(inode.ino)), [name('user.other')]);
 });
 
 test.run();

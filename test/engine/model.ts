@@ -133,8 +133,8 @@ export class Model {
       [4, S_IFDIR],
       [1, S_IFIFO],
     ]);
-    const caller = this.#caller();
-    const mode = type | this.#random.pick([0o644, 0o4755, 0o2755, 0o600]);
+    const caller = { ...this.#caller(), umask: this.#random.pick([0, 0o022]) };
+    const mode = type | this.#random.pick([0o644, 0o4755, 0o2755, 0o600, 0o666]);
     const made =
       type === S_IFDIR
         ? await this.filesystem.mkdir(dir.ino, name, mode, caller)
@@ -146,7 +146,10 @@ export class Model {
     const inherits = (dir.mode & 0o2000) !== 0;
     node.uid = caller.uid;
     node.gid = inherits ? dir.gid : caller.gid;
-    node.mode = inherits && type === S_IFDIR ? mode | 0o2000 : mode;
+    // Only members of its group make set-gid programs in a set-gid directory.
+    const isStranger = inherits && caller.uid !== 0 && caller.gid !== dir.gid;
+    const bits = isStranger && (mode & 0o2010) === 0o2010 ? mode & ~0o2000 : mode;
+    node.mode = (inherits && type === S_IFDIR ? mode | 0o2000 : bits) & ~caller.umask;
     node.nlink = type === S_IFDIR ? 2 : 1;
     if (type === S_IFDIR) dir.nlink++;
     dir.entries.set(name, node);
@@ -373,15 +376,17 @@ export class Model {
   async #xattr(): Promise<void> {
     const node = this.#random.pick(this.#nodes(() => true));
     const name = this.#random.pick(ATTRIBUTES);
+    const takes = isDir(node) || isFile(node) || !name.startsWith('user.');
     if (this.#random.chance(0.3)) {
       const there = node.xattrs.delete(name);
       const answer = await this.filesystem.removeXattr(node.ino, name, this.#caller());
-      this.#agree('removexattr', answer, there ? undefined : 'ENODATA');
+      this.#agree('removexattr', answer, !takes ? 'EPERM' : there ? undefined : 'ENODATA');
       return;
     }
     const flags = this.#random.integer(3);
     const there = node.xattrs.has(name);
-    const refusal = flags === 1 && there ? 'EEXIST' : flags === 2 && !there ? 'ENODATA' : undefined;
+    const missing = flags === 2 && !there ? 'ENODATA' : undefined;
+    const refusal = !takes ? 'EPERM' : flags === 1 && there ? 'EEXIST' : missing;
     const value = `${this.#random.integer(1000)}`.repeat(this.#random.pick([0, 1, 300]));
     const bytes = Buffer.from(value);
     const answer = await this.filesystem.setXattr(node.ino, name, bytes, flags, this.#caller());

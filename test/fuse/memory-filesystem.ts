@@ -18,11 +18,16 @@ import type {
   SpaceInfo,
   WritePayload,
 } from '../../src/engine/api.ts';
+import { aclAfterChmod, inherit } from '../../src/decide/acl.ts';
+import type { Decision, Env } from '../../src/decide/decision.ts';
+import { decideRemoveXattr, decideSetXattr } from '../../src/decide/xattr.ts';
 import { isAccessDue } from '../../src/model/access.ts';
 import { rangeChange } from '../../src/decide/ranges.ts';
 import { VolumeFileLocks } from '../../src/engine/file-locks.ts';
+import { ACL_ACCESS, ACL_DEFAULT } from '../../src/model/acl.ts';
 import { nameRefusal } from '../../src/model/dirent.ts';
 import { isRefusal, refuse, type Refusal } from '../../src/model/errno.ts';
+import type { Event } from '../../src/model/event.ts';
 import {
   asByteString,
   generation,
@@ -38,6 +43,7 @@ import {
   direntKind,
   isDirectory,
   isRegular,
+  isSymlink,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -236,7 +242,7 @@ export class MemoryFilesystem implements FilesystemApi {
     return this.#later(this.nodes.get(ino)?.inode ?? refuse('ESTALE'));
   }
 
-  setattr(ino: Ino, set: SetAttributes, _caller: Caller): Answer<Inode> {
+  setattr(ino: Ino, set: SetAttributes, caller: Caller): Answer<Inode> {
     const node = this.nodes.get(ino);
     if (node === undefined) return refuse('ESTALE');
     if (set.size !== undefined) this.#resize(node, set.size);
@@ -246,6 +252,12 @@ export class MemoryFilesystem implements FilesystemApi {
     const { inode } = node;
     const kill = set.killPrivileges === true ? ~(S_ISUID | S_ISGID) : -1;
     const mode = set.mode === undefined ? inode.mode : (inode.mode & S_IFMT) | (set.mode & 0o7777);
+    const acl = { acl: node.xattrs.get(ACL_ACCESS), capability: false };
+    if (set.mode !== undefined) {
+      const events = aclAfterChmod(inode, acl, mode, this.#env(node, caller));
+      if (isRefusal(events)) return events;
+      this.#apply(node, events);
+    }
     this.#change(node, {
       mode: mode & kill,
       uid: set.uid ?? inode.uid,
@@ -284,8 +296,37 @@ export class MemoryFilesystem implements FilesystemApi {
     if (refusal !== undefined) return refusal;
     if (parent.children.has(name)) return refuse('EEXIST');
     const node = this.#add(inoOf(this.#nextIno++), mode, caller, dir, rdev, target);
+    this.#inherit(parent, node, caller);
     this.#attach(parent, name, node);
     return node;
+  }
+
+  /** The new inode gets what the default list hands on, or loses the umask. */
+  #inherit(parent: Node, node: Node, caller: Caller): void {
+    const { mode } = node.inode;
+    if (isSymlink(mode)) return;
+    const stored = parent.xattrs.get(ACL_DEFAULT);
+    const env = this.#env(node, caller);
+    const inherited = stored === undefined ? undefined : inherit(stored, mode, env);
+    if (isRefusal(inherited)) throw new Error(`a default list that is none: ${inherited.name}`);
+    this.#change(node, { mode: inherited?.mode ?? mode & ~env.umask });
+    this.#apply(node, inherited?.lists ?? []);
+  }
+
+  #env(node: Node, caller: Caller): Env {
+    const { uid, gid, groups = [], umask = 0 } = caller;
+    const { ino, generation: of } = node.inode;
+    return { now: nowTime(), uid, gid, groups, umask, newIno: ino, generation: of };
+  }
+
+  /** What decisions on lists say. */
+  #apply(node: Node, events: readonly Event[]): void {
+    for (const event of events) {
+      if (event.type === 'XattrSet') node.xattrs.set(event.name, event.value);
+      if (event.type === 'XattrRemoved') node.xattrs.delete(event.name);
+      const mode = 'mode' in event ? event.mode : undefined;
+      this.#change(node, { mode: mode ?? node.inode.mode, ctime: nowTime() });
+    }
   }
 
   mknod(dir: Ino, name: ByteString, mode: number, rdev: number, caller: Caller): Answer<Inode> {
@@ -409,6 +450,7 @@ export class MemoryFilesystem implements FilesystemApi {
     const ino = inoOf(this.#nextIno++);
     const node = this.#add(ino, S_IFREG | (mode & 0o7777), caller, dir, 0, undefined);
     node.isLinkable = (flags & O_EXCL) === 0;
+    this.#inherit(parent, node, caller);
     const inode = this.#change(node, { nlink: 0 });
     return this.#later({ inode, file: this.#opened(node, flags) });
   }
@@ -647,21 +689,32 @@ export class MemoryFilesystem implements FilesystemApi {
     name: ByteString,
     value: Buffer,
     flags: number,
-    _caller: Caller,
+    caller: Caller,
+    killSetGid = false,
   ): Answer<void> {
-    const refusal = xattrNameRefusal(name);
-    const node = this.nodes.get(ino);
-    if (refusal !== undefined) return refusal;
-    if (node === undefined) return refuse('ESTALE');
-    if (flags === 1 && node.xattrs.has(name)) return refuse('EEXIST');
-    if (flags === 2 && !node.xattrs.has(name)) return refuse('ENODATA');
-    node.xattrs.set(name, value);
-    return this.#later<void>(undefined);
+    const command = { name, value, flags, killSetGid };
+    return this.#decided(ino, name, (node, exists) =>
+      decideSetXattr(node.inode, exists, command, this.#env(node, caller)),
+    );
   }
 
-  removeXattr(ino: Ino, name: ByteString, _caller: Caller): Answer<void> {
-    const isGone = this.nodes.get(ino)?.xattrs.delete(name) === true;
-    return this.#later(isGone ? undefined : refuse('ENODATA'));
+  removeXattr(ino: Ino, name: ByteString, caller: Caller): Answer<void> {
+    return this.#decided(ino, name, (node, exists) =>
+      decideRemoveXattr(node.inode, exists, name, this.#env(node, caller)),
+    );
+  }
+
+  #decided(
+    ino: Ino,
+    name: ByteString,
+    decide: (node: Node, exists: boolean) => Decision,
+  ): Answer<void> {
+    const node = this.nodes.get(ino);
+    if (node === undefined) return refuse('ESTALE');
+    const events = decide(node, node.xattrs.has(name));
+    if (isRefusal(events)) return events;
+    this.#apply(node, events);
+    return this.#later<void>(undefined);
   }
 
   space(): Answer<SpaceInfo> {

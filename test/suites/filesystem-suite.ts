@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import type { Test } from 'uvu';
 import type { Caller, DirectoryEntry, FilesystemApi, OpenFile } from '../../src/engine/api.ts';
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../../src/decide/ranges.ts';
+import { ACL_ACCESS, ACL_DEFAULT, ACL_TAG, encodeAcl, NO_ID } from '../../src/model/acl.ts';
 import { isRefusal, type Refusal } from '../../src/model/errno.ts';
 import {
   asByteString,
@@ -593,6 +594,54 @@ function attributes(on: On): void {
     await refused(it.fs.removeXattr(inode.ino, name('user.a'), CALLER), 'ENODATA');
     assert.equal(await done(it.fs.listXattrs(inode.ino)), [name('user.b')]);
   });
+
+  on('an access list and the mode follow each other', async (it) => {
+    const { inode } = await it.file('f');
+    const set = (value: Buffer, killSetGid = false) =>
+      it.fs.setXattr(inode.ino, ACL_ACCESS, value, 0, CALLER, killSetGid);
+    const mode = async () => (await it.inode('f')).mode & 0o7777;
+    await done(it.fs.setattr(inode.ino, { mode: 0o2755 }, CALLER));
+    await done(set(listOf(6, 4, 7)));
+    assert.is(await mode(), 0o2670);
+    await done(set(listOf(6, 4, 5), true));
+    assert.is(await mode(), 0o650);
+    await done(it.fs.setattr(inode.ino, { mode: 0o704 }, CALLER));
+    assert.equal(await done(it.fs.getXattr(inode.ino, ACL_ACCESS)), listOf(7, 4, 0, 4));
+    await refused(set(Buffer.from('nonsense')), 'EOPNOTSUPP');
+    await refused(it.fs.setXattr(inode.ino, ACL_DEFAULT, listOf(7, 7, 7), 0, CALLER), 'EACCES');
+    await done(it.fs.removeXattr(inode.ino, ACL_ACCESS, CALLER));
+    assert.is(await mode(), 0o704);
+    await refused(it.fs.getXattr(inode.ino, ACL_ACCESS), 'ENODATA');
+    await done(it.fs.removeXattr(inode.ino, ACL_ACCESS, CALLER));
+  });
+
+  on('what is made has the mode without the umask, or what a default list hands on', async (it) => {
+    const caller = { ...CALLER, umask: 0o077 };
+    const dir = await it.dir('d');
+    const made = (what: string, mode: number) =>
+      done(it.fs.mkdir(dir, name(what), S_IFDIR | mode, caller));
+    assert.is((await made('masked', 0o755)).mode, S_IFDIR | 0o700);
+    await done(it.fs.setXattr(dir, ACL_DEFAULT, listOf(7, 6, 5), 0, CALLER));
+    const sub = await made('listed', 0o750);
+    assert.is(sub.mode, S_IFDIR | 0o750);
+    assert.equal([...(await done(it.fs.listXattrs(sub.ino)))].toSorted(), [
+      ACL_ACCESS,
+      ACL_DEFAULT,
+    ]);
+    assert.equal(await done(it.fs.getXattr(sub.ino, ACL_DEFAULT)), listOf(7, 6, 5));
+    const { inode } = await done(it.fs.create(sub.ino, name('f'), 0o666, O_RDWR, caller));
+    assert.is(inode.mode, S_IFREG | 0o640);
+    const nameless = await done(it.fs.createTemporary(sub.ino, 0o644, O_RDWR, caller));
+    assert.is(nameless.inode.mode, S_IFREG | 0o640);
+    const plain = await done(it.fs.createTemporary(ROOT_INO, 0o644, O_RDWR, caller));
+    assert.is(plain.inode.mode, S_IFREG | 0o600);
+    for (const { file } of [nameless, plain]) it.fs.close(file);
+    const fifo = await done(it.fs.mknod(sub.ino, name('p'), S_IFIFO | 0o604, 0, caller));
+    assert.equal(await done(it.fs.getXattr(fifo.ino, ACL_ACCESS)), listOf(6, 6, 0));
+    const link = await done(it.fs.symlink(sub.ino, name('l'), name('t'), caller));
+    assert.equal(await done(it.fs.listXattrs(link.ino)), []);
+    assert.is(link.mode & 0o777, 0o777);
+  });
 }
 
 function allocation(on: On): void {
@@ -638,3 +687,12 @@ function allocation(on: On): void {
     await refused(it.range(gone, 0, sizeOf(0), sizeOf(1)), 'ESTALE');
   });
 }
+/** A list for the owner, a named user, the mask and others; the group itself may read. */
+const listOf = (owner: number, named: number, mask: number, other = 0): Buffer =>
+  encodeAcl([
+    { tag: ACL_TAG.USER_OBJ, perm: owner, id: NO_ID },
+    { tag: ACL_TAG.USER, perm: named, id: 4001 },
+    { tag: ACL_TAG.GROUP_OBJ, perm: 4, id: NO_ID },
+    { tag: ACL_TAG.MASK, perm: mask, id: NO_ID },
+    { tag: ACL_TAG.OTHER, perm: other, id: NO_ID },
+  ]);

@@ -12,7 +12,7 @@ import { asByteString, type ByteString, type Ino } from '../../model/ids.ts';
 import { sizeOfHalves, type Size } from '../../model/size.ts';
 import { RequestOrigin, type KernelCopies } from '../copies.ts';
 import type { Frame } from '../transport.ts';
-import { IN_HEADER, IN_HEADER_BYTES } from './layout.ts';
+import { EXTENSION, EXTENSION_GROUPS, IN_HEADER, IN_HEADER_BYTES } from './layout.ts';
 
 const HIGH = 2 ** 32;
 /** 2^53 / 2^32: a high half from which on a number is not exact. */
@@ -32,7 +32,11 @@ export class Request {
   /** Where this request's changes come from, once its caller was asked for and others may care. */
   origin: RequestOrigin | undefined;
   #frame: Frame = NO_FRAME;
+  #length = 0;
   #caller: Caller;
+  /** The last creator, and the caller that it is. */
+  #creator: Caller | undefined;
+  #creatorIs: Caller | undefined;
   readonly #copies: KernelCopies | undefined;
 
   /** Requests of the mount whose kernel has `copies`. */
@@ -51,6 +55,7 @@ export class Request {
     this.unique = this.#wide(IN_HEADER.unique);
     if (this.#word(IN_HEADER.length) !== length) return false;
     const extensionBytes = (this.#word(IN_HEADER.extensions) & 0xffff) * 8;
+    this.#length = length;
     this.end = length - extensionBytes;
     if (this.end < IN_HEADER_BYTES) return false;
     this.ino = this.#wide(IN_HEADER.nodeid) as Ino;
@@ -78,6 +83,38 @@ export class Request {
     this.#caller =
       copies === undefined ? { uid, gid, pid } : { uid, gid, pid, origin: copies.alone };
     return this.#caller;
+  }
+
+  /**
+   * Who asks for a new inode: the caller, with its umask and the groups that the kernel tells (the
+   * directory's, where the caller is in that). The object is shared like the caller.
+   */
+  creator(umask: number): Caller {
+    const { caller } = this;
+    if (this.end < this.#length) return { ...caller, umask, groups: this.#groups() };
+    const last = this.#creator;
+    if (last !== undefined && this.#creatorIs === caller && last.umask === umask) return last;
+    this.#creatorIs = caller;
+    this.#creator = { ...caller, umask };
+    return this.#creator;
+  }
+
+  /**
+   * The supplementary groups among the extensions; none where they make no sense. Extensions begin
+   * wherever the name before them ends: at any byte.
+   */
+  #groups(): number[] {
+    const { bytes } = this.#frame;
+    let at = this.end;
+    while (at + EXTENSION.bytes <= this.#length) {
+      const length = bytes.readUInt32LE(at + EXTENSION.length);
+      if (length < EXTENSION.bytes || length > this.#length - at) return [];
+      const type = bytes.readUInt32LE(at + EXTENSION.type);
+      if (type === EXTENSION_GROUPS)
+        return groupsIn(bytes.subarray(at + EXTENSION.bytes, at + length));
+      at += (length + 7) & ~7;
+    }
+    return [];
   }
 
   /** A 32-bit field of the operation's struct. */
@@ -132,4 +169,12 @@ export class Request {
     const high = this.#word(at + 4);
     return high >= HIGH_LIMIT ? HIGH * HIGH_LIMIT : high * HIGH + this.#word(at);
   }
+}
+
+/** A count and so many groups; no more than there are bytes for. */
+function groupsIn(bytes: Buffer): number[] {
+  const words = Math.floor(bytes.length / 4);
+  if (words === 0) return [];
+  const count = Math.min(bytes.readUInt32LE(0), words - 1);
+  return Array.from({ length: count }, (_, i) => bytes.readUInt32LE(4 + i * 4));
 }

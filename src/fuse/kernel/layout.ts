@@ -84,7 +84,15 @@ export const IN_HEADER = {
 } as const;
 
 /** Offsets of request fields, from the start of the operation's struct; `bytes` is its size. */
-export const INIT_IN = { major: 0, minor: 4, maxReadahead: 8, flags: 12, flags2: 16, bytes: 16 };
+export const INIT_IN = {
+  major: 0,
+  minor: 4,
+  maxReadahead: 8,
+  flags: 12,
+  flags2: 16,
+  bytes: 16,
+  extended: 20,
+};
 export const GETATTR_IN = { flags: 0, fh: 8, bytes: 16 };
 export const STATX_IN = { flags: 0, fh: 8, mask: 20, bytes: 24 };
 export const SETATTR_IN = {
@@ -138,8 +146,8 @@ export const LK_IN = {
   bytes: 48,
 };
 export const FSYNC_IN = { fh: 0, bytes: 16 };
-/** Without SETXATTR_EXT, which we do not ask for. */
-export const SETXATTR_IN = { size: 0, flags: 4, bytes: 8 };
+/** `extended` is its size with SETXATTR_EXT. */
+export const SETXATTR_IN = { size: 0, flags: 4, more: 8, bytes: 8, extended: 16 };
 export const GETXATTR_IN = { size: 0, bytes: 8 };
 export const INTERRUPT_IN = { unique: 0, bytes: 8 };
 export const FORGET_IN = { count: 0, bytes: 8 };
@@ -245,16 +253,20 @@ export const INIT_FLAG = {
   ATOMIC_O_TRUNC: 1 << 3,
   EXPORT_SUPPORT: 1 << 4,
   BIG_WRITES: 1 << 5,
+  DONT_MASK: 1 << 6,
   FLOCK_LOCKS: 1 << 10,
   AUTO_INVAL_DATA: 1 << 12,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
   PARALLEL_DIROPS: 1 << 18,
+  POSIX_ACL: 1 << 20,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
   HANDLE_KILLPRIV_V2: 1 << 28,
+  SETXATTR_EXT: 1 << 29,
   INIT_EXT: 1 << 30,
 } as const;
+export const INIT_FLAG2 = { CREATE_SUPP_GROUP: 1 << 2 } as const;
 
 /** Flags of an OPEN reply. */
 export const FOPEN_KEEP_CACHE = 2;
@@ -271,6 +283,15 @@ export const F_UNLCK = 2;
 
 /** Pages written back from a mapping: the handle is any that may write. */
 export const WRITE_CACHE = 1;
+
+/** In `SETXATTR_IN.more`: the one who sets an access list may not keep the set-gid bit. */
+export const SETXATTR_ACL_KILL_SGID = 1;
+
+/** Extensions at the end of a request: a header, then what its type says, padded to 8. */
+export const EXTENSION = { length: 0, type: 4, bytes: 8 };
+/** Extension of supplementary groups: their number, then each (32 bits). */
+export const EXTENSION_GROUPS = 32;
+
 export const WRITE_KILL_SUIDGID = 4;
 export const OPEN_KILL_SUIDGID = 1;
 

@@ -8,6 +8,7 @@
 
 import type { Operations } from 'fuse-native';
 import type { Answer, OpenFile } from '../../engine/api.ts';
+import { isAclName } from '../../model/acl.ts';
 import { refuse } from '../../model/errno.ts';
 import type { ByteString, Ino } from '../../model/ids.ts';
 import { sizeOf } from '../../model/size.ts';
@@ -106,6 +107,9 @@ export function xattrOperations(service: NativeService): XattrOperations {
     name === undefined
       ? refuse('EILSEQ')
       : chain(inodeAt(filesystem, path), ({ ino }) => use(ino, name));
+  // Nobody enforces access lists here: who is told so sets the mode instead (cp -a, tar).
+  const changing: typeof at = (path, name, use) =>
+    name !== undefined && isAclName(name) ? refuse('EOPNOTSUPP') : at(path, name, use);
   return {
     getxattr: (path, text, _, done) =>
       service.answer(
@@ -122,13 +126,13 @@ export function xattrOperations(service: NativeService): XattrOperations {
     setxattr: (path, text, bytes, _, flags, done) =>
       service.answer({ operation: 'SETXATTR', path, done }, () => {
         const value = Buffer.from(bytes);
-        return at(path, plainBytes(text), (ino, name) =>
+        return changing(path, plainBytes(text), (ino, name) =>
           filesystem.setXattr(ino, name, value, flags, caller),
         );
       }),
     removexattr: (path, text, done) =>
       service.answer({ operation: 'REMOVEXATTR', path, done }, () =>
-        at(path, nameShownAs(text), (ino, name) => filesystem.removeXattr(ino, name, caller)),
+        changing(path, nameShownAs(text), (ino, name) => filesystem.removeXattr(ino, name, caller)),
       ),
   };
 }

@@ -157,8 +157,9 @@ export const create: Operation = {
     if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
     const flags = accessFlags(serving, request.u32(CREATE_IN.flags));
     const mode = request.u32(CREATE_IN.mode);
-    const { ino: dir, caller } = request;
-    let created: Answer<Created> = serving.filesystem.create(dir, name, mode, flags, caller);
+    const { ino: dir } = request;
+    const creator = request.creator(request.u32(CREATE_IN.umask));
+    let created: Answer<Created> = serving.filesystem.create(dir, name, mode, flags, creator);
     if (created === refuse('EEXIST') && (flags & O_EXCL) === 0) {
       created = openExisting(serving, request, dir, name, flags);
     }
@@ -172,8 +173,8 @@ export const temporary: Operation = {
   run(serving, request) {
     const flags = request.u32(CREATE_IN.flags);
     const mode = request.u32(CREATE_IN.mode);
-    const { ino: dir, caller } = request;
-    const created = serving.filesystem.createTemporary(dir, mode, flags, caller);
+    const creator = request.creator(request.u32(CREATE_IN.umask));
+    const created = serving.filesystem.createTemporary(request.ino, mode, flags, creator);
     answer(serving, request, created, sendCreated);
   },
 };

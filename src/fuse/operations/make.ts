@@ -1,7 +1,4 @@
-/**
- * Operations that add names: MKNOD, MKDIR, SYMLINK, LINK. The kernel has applied the umask, since
- * DONT_MASK is not negotiated.
- */
+/** Operations that add names: MKNOD, MKDIR, SYMLINK, LINK. */
 
 import { ERRNO } from '../../model/errno.ts';
 import type { Ino } from '../../model/ids.ts';
@@ -17,7 +14,8 @@ export const mknod: Operation = {
     if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
     const mode = request.u32(MKNOD_IN.mode);
     const rdev = request.u32(MKNOD_IN.rdev);
-    const made = serving.filesystem.mknod(request.ino, name, mode, rdev, request.caller);
+    const creator = request.creator(request.u32(MKNOD_IN.umask));
+    const made = serving.filesystem.mknod(request.ino, name, mode, rdev, creator);
     return answer(serving, request, made, sendEntry);
   },
 };
@@ -28,7 +26,8 @@ export const mkdir: Operation = {
     const name = request.name(MKDIR_IN.bytes);
     if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
     const mode = (request.u32(MKDIR_IN.mode) & ~S_IFMT) | S_IFDIR;
-    const made = serving.filesystem.mkdir(request.ino, name, mode, request.caller);
+    const creator = request.creator(request.u32(MKDIR_IN.umask));
+    const made = serving.filesystem.mkdir(request.ino, name, mode, creator);
     return answer(serving, request, made, sendEntry);
   },
 };

@@ -16,6 +16,7 @@ export const init: Operation = {
       minor: request.u32(INIT_IN.minor),
       maxReadahead: request.u32(INIT_IN.maxReadahead),
       flags: request.u32(INIT_IN.flags),
+      flags2: request.holds(INIT_IN.extended) ? request.u32(INIT_IN.flags2) : 0,
     };
     const settlement = negotiate(offer);
     if (settlement === 'unsupported') {
@@ -23,6 +24,7 @@ export const init: Operation = {
       serving.initialized(`this kernel speaks FUSE ${offer.major}.${offer.minor}: too old`);
       return;
     }
+    serving.negotiated.flags = settlement.flags;
     sendBody(serving, request.unique, putInit(serving.reply.words, BODY, settlement));
     if (isFinal(offer)) serving.initialized(undefined);
   },

@@ -1,9 +1,10 @@
 /** Operations on extended attributes: SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. */
 
+import { isAclName } from '../../model/acl.ts';
 import { ERRNO } from '../../model/errno.ts';
 import { bytesOf, asByteString, type ByteString } from '../../model/ids.ts';
 import { putXattrSize } from '../kernel/encode.ts';
-import { GETXATTR_IN, SETXATTR_IN } from '../kernel/layout.ts';
+import { GETXATTR_IN, INIT_FLAG, SETXATTR_ACL_KILL_SGID, SETXATTR_IN } from '../kernel/layout.ts';
 import {
   answer,
   BODY,
@@ -18,16 +19,22 @@ import type { Operation } from './operation.ts';
 export const setxattr: Operation = {
   structBytes: SETXATTR_IN.bytes,
   run(serving, request) {
-    const name = request.name(SETXATTR_IN.bytes);
+    const isExtended = (serving.negotiated.flags & INIT_FLAG.SETXATTR_EXT) !== 0;
+    const structBytes = isExtended ? SETXATTR_IN.extended : SETXATTR_IN.bytes;
+    const name = request.name(structBytes);
     if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
-    const at = SETXATTR_IN.bytes + name.length + 1;
+    const at = structBytes + name.length + 1;
     const data = request.data(at, request.u32(SETXATTR_IN.size));
     if (data === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
     // The engine keeps the value; the request's memory is ours.
     const value = Buffer.from(data);
     const flags = request.u32(SETXATTR_IN.flags);
     const { ino, caller } = request;
-    const set = serving.filesystem.setXattr(ino, name, value, flags, caller);
+    // A kernel that does not say who may keep a set-gid bit beside a list: only root may.
+    const killSetGid = isExtended
+      ? (request.u32(SETXATTR_IN.more) & SETXATTR_ACL_KILL_SGID) !== 0
+      : caller.uid !== 0;
+    const set = serving.filesystem.setXattr(ino, name, value, flags, caller, killSetGid);
     return answer(serving, request, set, sendEmpty);
   },
 };
@@ -46,6 +53,8 @@ export const getxattr: Operation = {
     if (name === undefined) return sendErrno(serving, request.unique, ERRNO.EINVAL);
     const room = request.u32(GETXATTR_IN.size);
     const value = serving.filesystem.getXattr(request.ino, name);
+    // The kernel keeps a list, or that there is none, until the attributes change.
+    if (isAclName(name)) serving.copies.gaveAttributes(request.ino);
     return answer(serving, request, value, (s, unique, bytes) => sendSized(s, unique, bytes, room));
   },
 };

@@ -47,6 +47,41 @@ decode('extensions at the end are no part of names or data', () => {
   assert.equal(request.data(0, 3), Buffer.from('ab\0'));
 });
 
+/** A CREATE of a name with these extensions, given in words. */
+function creating(what: string, ...extensions: readonly number[]): Request {
+  const bytes = message(35, 2, 1, body(0, 0, 0o027, 0, what, ...extensions));
+  bytes.writeUInt16LE(extensions.length / 2, 36);
+  return filled(bytes);
+}
+
+decode(
+  'a creator has a umask, and the groups that an extension tells, wherever that begins',
+  () => {
+    const plain = creating('name');
+    assert.equal(plain.creator(0o027), { uid: 10, gid: 20, pid: 30, umask: 0o027 });
+    assert.is(plain.creator(0o027), plain.creator(0o027), 'the creator is one object');
+    assert.is(plain.creator(0o022).umask, 0o022);
+    for (const what of ['a', 'ab', 'abc', 'abcd']) {
+      const [groups, other] = [
+        [16, 32, 1, 4003],
+        [16, 31, 9, 9],
+      ] as const;
+      assert.equal(creating(what, ...groups).creator(0).groups, [4003], what);
+      assert.is(creating(what, ...groups).name(16), what);
+      assert.equal(creating(what, ...other, ...groups).creator(0).groups, [4003]);
+      assert.equal(creating(what, ...other).creator(0).groups, []);
+    }
+  },
+);
+
+decode('extensions that make no sense tell no groups', () => {
+  const groups = (...words: readonly number[]) => creating('n', ...words).creator(0).groups;
+  assert.equal(groups(16, 32, 99, 7), [7], 'more are counted than there are');
+  assert.equal(groups(8, 32), []);
+  assert.equal(groups(0, 32, 1, 7), []);
+  assert.equal(groups(99, 32, 1, 7), []);
+});
+
 decode('messages that are cut short or lie about their length are refused', () => {
   const bytes = message(1, 2, 1, body('x'));
   const request = new Request();

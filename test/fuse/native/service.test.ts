@@ -86,6 +86,11 @@ test('refusals are negative errnos', async () => {
     await codeOf((done) => o.setxattr('/', 'user.\uFFFD', Buffer.alloc(1), 0, 0, done)),
     -84,
   );
+  for (const list of ['system.posix_acl_access', 'system.posix_acl_default']) {
+    const set = codeOf((done) => o.setxattr('/', list, Buffer.alloc(4, 2), 0, 0, done));
+    assert.is(await set, -95, 'lists are not enforced here');
+    assert.is(await codeOf((done) => o.removexattr('/', list, done)), -95);
+  }
 });
 
 test('both times are set, and owners only where they are named', async () => {

@@ -108,11 +108,12 @@ export class Filesystem implements FilesystemApi {
 
   #setNothingOf({ ino, uid }: Inode, caller: Caller): Answer<Inode> {
     if (caller.uid !== 0 && caller.uid !== uid) return this.getattr(ino);
-    const nothing = { mode: undefined, uid: undefined, gid: undefined };
-    const command = { ...nothing, atime: undefined, mtime: undefined, killPrivileges: true };
-    return this.#change(ino, 'setattr', caller, (inode) =>
-      decideAttributes(inode, command, envOf(this.#core, caller)),
-    );
+    const nothing = { mode: undefined, gid: undefined, atime: undefined, mtime: undefined };
+    return this.#change(ino, 'setattr', caller, (inode) => {
+      const command = { ...nothing, uid: inode.uid, killPrivileges: false };
+      const attached = attachedTo(this.#core.index, inode);
+      return decideAttributes(inode, attached, command, envOf(this.#core, caller));
+    });
   }
 
   /** One transaction on one inode: its pending writes first, then what `decide` says. */

@@ -40,7 +40,9 @@ test('chmod keeps the type, chown clears set-id bits of files', () => {
   assert.is(attributes(S_IFREG | 0o6644, { gid: 5 }).mode, S_IFREG | 0o2644);
   assert.is(attributes(S_IFDIR | 0o2755, { uid: 5 }).mode, undefined);
   assert.is(attributes(S_IFREG | 0o6755, { killPrivileges: true }).mode, S_IFREG | 0o755);
-  assert.is(attributes(S_IFDIR | 0o2755, { killPrivileges: true }).mode, undefined);
+  const taken = { ...nothing, killPrivileges: true };
+  const dir = inode({ mode: S_IFDIR | 0o2755 });
+  assert.equal(decideAttributes(dir, NOTHING_ATTACHED, taken, env()), [], 'nothing to take away');
   assert.is(attributes(S_IFREG | 0o644, { uid: 5 }).mode, undefined);
   assert.equal(attributes(S_IFREG | 0o644, {}).ctime, NOW);
 });

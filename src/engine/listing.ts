@@ -8,7 +8,7 @@
 import { readDirectory } from '../index/views.ts';
 import type { IndexSnapshot } from '../index/index.ts';
 import { FIRST_POSITION, type Ino, type Position } from '../model/ids.ts';
-import type { DirectoryEntry, Listing } from './api.ts';
+import type { Listing } from './api.ts';
 import { shown, type Core } from './core.ts';
 
 export function openListing(core: Core, dir: Ino): Listing {
@@ -21,10 +21,8 @@ export function openListing(core: Core, dir: Ino): Listing {
     if (from <= FIRST_POSITION) close();
     snapshot ??= core.index.snapshot();
     const entries = await readDirectory(snapshot, dir, from, limit);
-    return entries.map((entry): DirectoryEntry => ({
-      ...entry,
-      inode: withInodes ? present(core, entry.ino) : undefined,
-    }));
+    if (withInodes) for (const entry of entries) entry.inode = present(core, entry.ino);
+    return entries;
   };
   return { read, close };
 }

@@ -1,6 +1,7 @@
 /** Typed reads of a snapshot: what the engine and the tools ask of ranges. */
 
 import { asByteString, type ByteString, type Ino, type Position } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
 import { backrefKey, decodeNumber, FAMILY, positionKey, xattrKey } from './keys.ts';
 import { afterPrefix } from './layer.ts';
 import type { IndexSnapshot } from './snapshot.ts';
@@ -14,6 +15,8 @@ export interface ListedEntry {
   readonly ino: Ino;
   readonly kind: number;
   readonly position: Position;
+  /** For whoever asked for the list: nothing here looks it up. */
+  inode: Inode | undefined;
 }
 
 export interface Backref {
@@ -37,6 +40,7 @@ export async function readDirectory(
     ino: value.ino,
     kind: value.kind,
     position: decodeNumber(key, SECOND) as Position,
+    inode: undefined,
   }));
 }
 

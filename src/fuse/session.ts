@@ -17,11 +17,13 @@ import { KernelChannel } from './kernel/channel.ts';
 import { deferred, within } from './waiting.ts';
 import {
   cleanStaleMount,
+  isAttached,
   mountDevice,
   ownMountAt,
   raiseReadAhead,
   resolveMountPoint,
-  unmountAt,
+  unmountOwn,
+  type Place,
 } from './kernel/mount.ts';
 import { notedAccesses } from './access.ts';
 import { MountError } from './kernel/programs.ts';
@@ -59,6 +61,8 @@ export interface Session {
    * use; `lazy` detaches it all the same. Done already: nothing happens.
    */
   unmount(options?: { readonly lazy?: boolean }): Promise<void>;
+  /** Whether the mount table still has it: not after `umount -l`, while somebody uses it. */
+  isAttached(): boolean;
   /** Requests served, by the name of their operation. */
   stats(): Record<string, number>;
 }
@@ -76,14 +80,16 @@ class KernelSession implements Session {
   readonly ready: Promise<void>;
   readonly #channel: KernelChannel;
   readonly #service: MountService;
+  readonly #place: Place;
   readonly #onUnmounted: (reason: string) => void;
   readonly #ended = deferred<void>();
   #isUsable = false;
   #isEnded = false;
   #isLeaving = false;
 
-  constructor(fd: number, mountPoint: string, options: SessionOptions, watcher: Watcher) {
-    this.mountPoint = mountPoint;
+  constructor(fd: number, place: Place, options: SessionOptions, watcher: Watcher) {
+    this.mountPoint = place.mountPoint;
+    this.#place = place;
     this.#onUnmounted = options.onUnmounted;
     this.#channel = new KernelChannel(fd, {
       watcher,
@@ -108,7 +114,7 @@ class KernelSession implements Session {
     const wasLeaving = this.#isLeaving;
     this.#isLeaving = true;
     try {
-      await unmountAt(this.mountPoint, options.lazy ?? false);
+      await unmountOwn(this.#place, options.lazy ?? false);
     } catch (error) {
       this.#isLeaving = wasLeaving;
       if (this.#isEnded) return;
@@ -116,6 +122,10 @@ class KernelSession implements Session {
     }
     await within(LAST_USER_MS, this.#ended.promise, undefined);
     await this.#channel.close();
+  }
+
+  isAttached(): boolean {
+    return !this.#isEnded && isAttached(this.#place);
   }
 
   stats(): Record<string, number> {
@@ -126,7 +136,7 @@ class KernelSession implements Session {
   async abandon(): Promise<void> {
     this.#isLeaving = true;
     await this.#channel.close();
-    await unmountAt(this.mountPoint, true).catch(() => undefined);
+    await unmountOwn(this.#place, true).catch(() => undefined);
   }
 
   async #untilReady(initialized: Promise<string | undefined>): Promise<void> {
@@ -173,7 +183,8 @@ export async function startSession(options: SessionOptions): Promise<Session> {
   const { source, mountOptions = [] } = options;
   const request = { mountPoint, source, fsType, readOnly, options: mountOptions };
   const fd = await mountDevice(request);
-  const session = new KernelSession(fd, mountPoint, options, watcher);
+  const place = { mountPoint, device: ownMountAt(mountPoint, fsType)?.device };
+  const session = new KernelSession(fd, place, options, watcher);
   try {
     await session.ready;
   } catch (error) {

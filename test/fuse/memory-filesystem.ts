@@ -226,9 +226,9 @@ export class MemoryFilesystem implements FilesystemApi {
   }
 
   lookup(dir: Ino, name: ByteString): Answer<Inode> {
+    if (name === '.') return this.getattr(dir);
     const parent = this.#directory(dir);
     if (isRefusal(parent)) return parent;
-    if (name === '.') return parent.inode;
     if (name === '..') return this.getattr(parent.inode.parent);
     const refusal = nameRefusal(name);
     if (refusal !== undefined) return refusal;

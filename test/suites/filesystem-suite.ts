@@ -140,6 +140,18 @@ function names(on: On): void {
     assert.is((await it.inode('..')).ino, ROOT_INO);
   });
 
+  on(
+    '"." names any inode, also a file that is being written; ".." of a file nothing',
+    async (it) => {
+      const { inode, file } = await it.file('f');
+      assert.is(await it.write(file, 'pending'), 7);
+      const found = await it.inode('.', inode.ino);
+      assert.equal([found.ino, found.size], [inode.ino, sizeOf(7)]);
+      await refused(it.fs.lookup(inode.ino, name('..')), 'ENOTDIR');
+      await refused(it.fs.lookup(NOBODY, name('.')), 'ESTALE');
+    },
+  );
+
   on('what is made is the caller’s, and is found under its name', async (it) => {
     const dir = await it.dir('d');
     const { inode } = await it.file('f', dir);

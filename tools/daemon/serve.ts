@@ -155,5 +155,9 @@ async function startMount(
       end();
     },
   });
-  return { ended, unmount: (lazy) => session.unmount({ lazy }).then(end) };
+  return {
+    ended,
+    isAttached: () => session.isAttached(),
+    unmount: (lazy) => session.unmount({ lazy }).then(end),
+  };
 }

@@ -25,6 +25,8 @@ import { usersOf } from './users.ts';
 export interface MountSession {
   /** Resolves when nothing is served any more: unmounted by us or from outside. */
   readonly ended: Promise<void>;
+  /** False once it was detached (`umount -l`), while somebody uses it yet. */
+  isAttached(): boolean;
   /** Throws with code EBUSY where the mount is in use and `lazy` is not set. */
   unmount(lazy: boolean): Promise<void>;
 }
@@ -66,7 +68,7 @@ export class Service implements ControlledDaemon {
   /** Resolves when the volume is closed; rejects if closing it failed. */
   readonly ended: Promise<void>;
   readonly #options: ServiceOptions;
-  readonly #mounts = new Map<string, ActiveMount>();
+  readonly #mounts = new Set<ActiveMount>();
   /** Mounts being made: they keep the daemon alive, and their mount points are taken. */
   readonly #starting = new Set<string>();
   #stopping: Promise<void> | undefined;
@@ -86,7 +88,7 @@ export class Service implements ControlledDaemon {
     const { volume, version } = this.#options;
     const { fsid, dir } = volume;
     const figures = await volume.status();
-    const mounts = [...this.#mounts.values()].map(({ mountPoint, options, transport }) => ({
+    const mounts = [...this.#mounts].map(({ mountPoint, options, transport }) => ({
       mountPoint,
       options,
       transport,
@@ -101,17 +103,18 @@ export class Service implements ControlledDaemon {
   async addMount(request: MountRequest): Promise<void> {
     const { mountPoint, options, transport = TRANSPORTS[0] } = request;
     if (this.#stopping !== undefined) throw new ControlError('the daemon is ending', 'ESHUTDOWN');
-    if (this.#mounts.has(mountPoint) || this.#starting.has(mountPoint)) {
+    if (this.#mountAt(mountPoint) !== undefined || this.#starting.has(mountPoint)) {
       throw new ControlError(`${mountPoint}: already mounted`, 'EBUSY');
     }
     this.#checkCommit(request.commitMs);
     this.#starting.add(mountPoint);
     try {
       const session = await this.#options.startSession(request);
-      this.#mounts.set(mountPoint, { mountPoint, options, transport, session });
+      const mount = { mountPoint, options, transport, session };
+      this.#mounts.add(mount);
       this.#options.log('info', `mounted at ${mountPoint}`, { options, transport });
       // That closing the volume failed is said by `stop` to the journal and through `ended`.
-      session.ended.then(() => this.#mountEnded(mountPoint, session)).catch(() => undefined);
+      session.ended.then(() => this.#mountEnded(mount)).catch(() => undefined);
     } finally {
       this.#starting.delete(mountPoint);
     }
@@ -127,11 +130,11 @@ export class Service implements ControlledDaemon {
   }
 
   async removeMount(mountPoint: string, lazy: boolean): Promise<void> {
-    const mount = this.#mounts.get(mountPoint);
+    const mount = this.#mountAt(mountPoint);
     if (mount === undefined) throw new ControlError(`${mountPoint}: not mounted here`, 'EINVAL');
     await this.sync();
     await this.#unmount(mount, lazy);
-    await this.#mountEnded(mountPoint, mount.session);
+    await this.#mountEnded(mount);
   }
 
   digest(): Promise<string> {
@@ -160,10 +163,15 @@ export class Service implements ControlledDaemon {
     return this.#stopping;
   }
 
-  async #mountEnded(mountPoint: string, session: MountSession): Promise<void> {
-    if (this.#mounts.get(mountPoint)?.session === session) {
-      this.#mounts.delete(mountPoint);
-      this.#options.log('info', `unmounted from ${mountPoint}`);
+  /** The mount that people see at `mountPoint`; the place of one that was detached is free. */
+  #mountAt(mountPoint: string): ActiveMount | undefined {
+    const there = [...this.#mounts].filter((mount) => mount.mountPoint === mountPoint);
+    return there.find(({ session }) => session.isAttached());
+  }
+
+  async #mountEnded(mount: ActiveMount): Promise<void> {
+    if (this.#mounts.delete(mount)) {
+      this.#options.log('info', `unmounted from ${mount.mountPoint}`);
     }
     // Also for the mount whose end came first from outside: then this waits for the end under way.
     if (this.#mounts.size === 0 && this.#starting.size === 0) await this.stop();
@@ -187,7 +195,7 @@ export class Service implements ControlledDaemon {
     try {
       // A volume that failed cannot commit; its mounts go all the same, and closing reports why.
       await volume.sync().catch((cause: unknown) => log('error', 'last commit failed', { cause }));
-      for (const mount of this.#mounts.values()) await this.#unmountAnyway(mount);
+      for (const mount of this.#mounts) await this.#unmountAnyway(mount);
       this.#mounts.clear();
       await volume.close();
       log('info', 'volume closed');

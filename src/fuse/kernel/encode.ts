@@ -66,7 +66,7 @@ export function putHeader(words: Uint32Array, unique: number, errno: number, len
 /**
  * A fuse_entry_out at the byte offset `at`: the kernel has looked `inode` up once more. The root,
  * found as ".." of an exported handle, has generation 0, which the kernel gave it at INIT: with
- * another one it would take its own root for an inode whose number was reused, and make it bad.
+ * another one Linux warns, and before 6.9 it took its own root for a number used again (EIO).
  */
 export function putEntry(words: Uint32Array, at: number, inode: Inode, valid: Validity): number {
   put64(words, at + ENTRY_OUT.nodeid, inode.ino);

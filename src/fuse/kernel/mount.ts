@@ -131,6 +131,31 @@ export async function unmountAt(mountPoint: string, lazy: boolean): Promise<void
   throw new MountError(isBusy ? 'EBUSY' : 'EINVAL', `umount failed: ${stderr}`);
 }
 
+/** One mount of ours, told from others that may stand at its place before or after it. */
+export interface Place {
+  /** Absolute, without symlinks. */
+  readonly mountPoint: string;
+  /** The filesystem's own number, from the mount table; undefined if it was not found there. */
+  readonly device: string | undefined;
+}
+
+const mountsAt = ({ mountPoint }: Place): Mount[] =>
+  mountTable().filter((mount) => mount.mountPoint === byteStringOf(mountPoint));
+
+/** Whether the mount table still has it: not after `umount -l`, though somebody may use it yet. */
+export const isAttached = (place: Place): boolean =>
+  mountsAt(place).some((mount) => mount.device === place.device);
+
+/**
+ * Unmounts one mount of ours and no other. One that was detached from outside is left to its users.
+ * Throws as `unmountAt`, and EBUSY where something else is mounted over it.
+ */
+export async function unmountOwn(place: Place, lazy: boolean): Promise<void> {
+  if (!isAttached(place)) return;
+  if (mountsAt(place).at(-1)?.device === place.device) return unmountAt(place.mountPoint, lazy);
+  throw new MountError('EBUSY', 'something else is mounted over it');
+}
+
 /** The mount of ours on top of `mountPoint` (resolved), dead or alive. */
 export function ownMountAt(mountPoint: string, fsType: string): Mount | undefined {
   const mount = mountAt(mountTable(), byteStringOf(mountPoint));

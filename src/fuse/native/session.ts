@@ -13,7 +13,7 @@
 
 import { notedAccesses } from '../access.ts';
 import type { Notifier } from '../notifier.ts';
-import { unmountAt } from '../kernel/mount.ts';
+import { isAttached, ownMountAt, unmountAt, unmountOwn, type Place } from '../kernel/mount.ts';
 import { MountError } from '../kernel/programs.ts';
 import {
   freeMountPoint,
@@ -55,6 +55,7 @@ function inTurn<T>(start: () => Promise<T>): Promise<T> {
 class NativeSession implements Session {
   readonly mountPoint: string;
   readonly invalidate = NO_NOTIFIER;
+  readonly #place: Place;
   readonly #mount: NativeMount;
   readonly #service: NativeService;
   readonly #options: SessionOptions;
@@ -63,13 +64,14 @@ class NativeSession implements Session {
   #isLeaving = false;
 
   constructor(
-    mountPoint: string,
+    place: Place,
     fd: number,
     mount: NativeMount,
     service: NativeService,
     options: SessionOptions,
   ) {
-    this.mountPoint = mountPoint;
+    this.mountPoint = place.mountPoint;
+    this.#place = place;
     this.#mount = mount;
     this.#service = service;
     this.#options = options;
@@ -81,7 +83,7 @@ class NativeSession implements Session {
     const wasLeaving = this.#isLeaving;
     this.#isLeaving = true;
     try {
-      await unmountAt(this.mountPoint, options.lazy ?? false);
+      await unmountOwn(this.#place, options.lazy ?? false);
     } catch (error) {
       this.#isLeaving = wasLeaving;
       if (this.#service.isOver) return;
@@ -89,6 +91,10 @@ class NativeSession implements Session {
     }
     await within(LAST_USER_MS, this.#ended.promise, undefined);
     this.#end();
+  }
+
+  isAttached(): boolean {
+    return !this.#service.isOver && isAttached(this.#place);
   }
 
   stats(): Record<string, number> {
@@ -164,7 +170,8 @@ export async function startNativeSession(options: SessionOptions): Promise<Sessi
   const mount = newMount(mountPoint, operations, text);
   const fd = await inTurn(() => mountInTurn(mount, mountPoint));
   try {
-    return new NativeSession(mountPoint, fd, mount, service, options);
+    const place = { mountPoint, device: ownMountAt(mountPoint, fsType)?.device };
+    return new NativeSession(place, fd, mount, service, options);
   } catch (error) {
     await unmountAt(mountPoint, true).catch(() => undefined);
     await mount.close().catch(() => undefined);

@@ -16,7 +16,7 @@ import {
   putWritten,
   validity,
 } from '../../../src/fuse/kernel/encode.ts';
-import { asByteString, generation, ino, position, seq } from '../../../src/model/ids.ts';
+import { asByteString, generation, ino, position, ROOT_INO, seq } from '../../../src/model/ids.ts';
 import { S_IFCHR, S_IFREG, type Inode } from '../../../src/model/inode.ts';
 import { MAX_SIZE } from '../../../src/model/size.ts';
 
@@ -80,6 +80,12 @@ encode('an entry, with validity and generation', () => {
   assert.is(bytes.readUInt32LE(32), 500_000_000);
   assert.is(bytes.readUInt32LE(36), 250_000_000);
   assertAttr(bytes.subarray(40));
+});
+
+encode('the root as an entry has generation 0, as the kernel has it', () => {
+  const { bytes, words } = dirty(128);
+  putEntry(words, 0, { ...INODE, ino: ROOT_INO }, VALID);
+  assert.is(bytes.readBigUInt64LE(8), 0n);
 });
 
 encode('attributes', () => {

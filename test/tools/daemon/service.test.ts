@@ -16,6 +16,7 @@ class FakeSession implements MountSession {
   readonly #story: Story;
   #end: () => void = () => undefined;
   isBusy = false;
+  isDetached = false;
 
   constructor(point: string, story: Story) {
     this.#point = point;
@@ -23,6 +24,10 @@ class FakeSession implements MountSession {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
+  }
+
+  isAttached(): boolean {
+    return !this.isDetached;
   }
 
   unmount(lazy: boolean): Promise<void> {
@@ -177,6 +182,30 @@ test('a mount point is taken once, and free again after a failure', async () => 
     mountAt(service, '/c'),
   ]);
   assert.equal([first.status, second.status].sort(), ['fulfilled', 'rejected']);
+});
+
+test('the place of a detached mount is free, and the daemon serves both', async () => {
+  const { service, story, session } = scene();
+  await mountAt(service, '/a');
+  const old = session('/a');
+  old.isDetached = true;
+  await mountAt(service, '/a');
+  assert.is((await service.status()).mounts.length, 2);
+  await service.removeMount('/a', false);
+  assert.equal(story, ['mount /a', 'mount /a', 'sync', 'unmount /a']);
+  assert.is(await codeOf(service.removeMount('/a', false)), 'EINVAL');
+  old.endFromOutside();
+  await service.ended;
+  assert.is(story.at(-1), 'close');
+});
+
+test('one commit interval holds for all mounts of a volume', async () => {
+  const { service } = scene();
+  await mountAt(service, '/a');
+  const asking = (commitMs: number) =>
+    service.addMount({ mountPoint: '/b', options: [], commitMs });
+  assert.is(await codeOf(asking(5000)), 'EINVAL');
+  assert.is((await service.status()).mounts.length, 1);
 });
 
 test('an ending daemon takes no mounts, and does not know foreign mount points', async () => {

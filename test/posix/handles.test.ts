@@ -94,6 +94,7 @@ async function loseFile(stage: Stage, name: string): Promise<string | undefined>
   const noting = `python3 ${PROGRAM[1]} save handles ${MOUNT}/kept ${MOUNT}/${name}`;
   const script = `echo lost >m/${name}; ${noting}; stat -c %i m/${name}; kill -9 ${pid}`;
   const number = await stage.shell(0, script);
+  await stage.crash(0, pid, 'm');
   await stage.did(0, 'mount', 'v', 'm', '-o', 'commit=3600');
   const listed = await stage.shell(0, 'ls m');
   return listed.includes(name) ? undefined : number;

@@ -102,7 +102,7 @@ test('a dead mount of the user is taken away, by umount or by the next mount', (
   staged(async (stage) => {
     const kill = async (): Promise<void> => {
       const { pid } = JSON.parse(await stage.did(USER, 'status', 'v', '--json')) as { pid: number };
-      await stage.succeed(USER, 'kill', '-9', String(pid));
+      await stage.crash(USER, pid, 'm');
     };
     await stage.did(USER, 'mount', 'v', 'm');
     await stage.shell(USER, 'echo kept >m/file');

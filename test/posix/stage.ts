@@ -151,6 +151,12 @@ export class Stage implements AsyncDisposable {
     assert.type((state as { cleanSeq?: number }).cleanSeq, 'number', 'no clean mark');
   }
 
+  /** Kills a daemon, and waits until the kernel has let go of what it served at `path`. */
+  async crash(uid: Uid, pid: number, path: string): Promise<void> {
+    const isOver = `until stat -f '${path}' 2>&1 | grep -q 'not connected'; do sleep 0.1; done`;
+    await this.shell(uid, `kill -9 ${pid} || true; ${isOver}`);
+  }
+
   /** Writes a file in the namespace's /etc. */
   async configure(name: 'fstab' | 'fuse.conf', text: string): Promise<void> {
     await writeFile(join(this.#scratch, name), text);

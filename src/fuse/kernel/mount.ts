@@ -147,11 +147,14 @@ export const isAttached = (place: Place): boolean =>
   mountsAt(place).some((mount) => mount.device === place.device);
 
 /**
- * Unmounts one mount of ours and no other. One that was detached from outside is left to its users.
- * Throws as `unmountAt`, and EBUSY where something else is mounted over it.
+ * Unmounts one mount of ours and no other. One that was detached from outside is left to its users:
+ * EINVAL unless `lazy`. Throws as `unmountAt`, and EBUSY where something else is mounted over it.
  */
 export async function unmountOwn(place: Place, lazy: boolean): Promise<void> {
-  if (!isAttached(place)) return;
+  if (!isAttached(place)) {
+    if (lazy) return;
+    throw new MountError('EINVAL', `${place.mountPoint}: detached, and still in use`);
+  }
   if (mountsAt(place).at(-1)?.device === place.device) return unmountAt(place.mountPoint, lazy);
   throw new MountError('EBUSY', 'something else is mounted over it');
 }

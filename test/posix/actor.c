@@ -455,7 +455,10 @@ static void do_seek(void) {
 
 /* ---- names ---- */
 
-static void do_link(void) { result(linkat(AT_FDCWD, path(1), AT_FDCWD, path(2), (int)number(3))); }
+static void do_link(void) {
+  const char *from = path(1), *to = path(2);
+  result(linkat(AT_FDCWD, from, AT_FDCWD, to, (int)number(3)));
+}
 
 /* linkfd SLOT PATH */
 static void do_linkfd(void) {
@@ -477,7 +480,8 @@ static void do_rmdir(void) { result(rmdir(path(1))); }
 static void do_unlink(void) { result(unlink(path(1))); }
 
 static void do_rename(void) {
-  result(renameat2(AT_FDCWD, path(1), AT_FDCWD, path(2), (unsigned)number(3)));
+  const char *from = path(1), *to = path(2);
+  result(renameat2(AT_FDCWD, from, AT_FDCWD, to, (unsigned)number(3)));
 }
 
 static void do_mknod(void) {

@@ -193,7 +193,7 @@ const MAKERS: readonly (readonly [weight: number, name: string, make: Maker])[] 
   [10, 'rename', rename],
   [4, 'chmod', (it) => `chmod ${it.path()} ${it.mode()}`],
   [2, 'fchmod', (it) => `fchmod ${it.slot()} ${it.mode()}`],
-  [4, 'chown', (it) => `chown ${it.path()} ${it.owner()}`],
+  [4, 'chown', chown],
   [1, 'lchown', (it) => `lchown ${it.path()} ${it.owner()}`],
   [1, 'fchown', (it) => `fchown ${it.slot()} ${it.owner()}`],
   [4, 'utimens', utimens],
@@ -227,6 +227,12 @@ function copy(it: Words): string {
   const own = it.random.chance(0.3);
   const [from, to] = own ? [-1, -1] : [Math.max(0, it.offset()), Math.max(0, it.offset())];
   return `copy ${it.slot()} ${from} ${it.slot()} ${to} ${it.length()}`;
+}
+
+/** A chown of nothing is told apart by who asks, so it names its object itself. */
+function chown(it: Words): string {
+  const owner = it.owner();
+  return `${owner === '-1 -1' ? 'lchown' : 'chown'} ${it.path()} ${owner}`;
 }
 
 function mapped(it: Words): string {

@@ -3,7 +3,7 @@
  * for the purpose. `withSides` makes both and takes them away, whatever happened.
  */
 
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasProgram, canMount as mayMount, MountedVolume, run } from '../use/mounted-volume.ts';
@@ -21,15 +21,23 @@ export interface Sides {
   /** The compiled actor. */
   readonly actor: string;
   readonly volume: MountedVolume;
+  /** Takes everything away, in any state. */
+  readonly close: () => Promise<void>;
 }
 
 /** Type of the filesystem that `path` stands on. */
 export const filesystemOf = async (path: string): Promise<string> =>
   (await run('stat', '-f', '-c', '%T', path)).trim();
 
-export async function withSides<T>(body: (sides: Sides) => Promise<T>): Promise<T> {
+/** Makes both; `close` takes them away. */
+export async function openSides(): Promise<Sides> {
   const scratch = await mkdtemp(join(tmpdir(), 'posix-'));
   const volume = await MountedVolume.make();
+  const close = async (): Promise<void> => {
+    await volume.dispose();
+    // Node's rm fails with paths that are longer than PATH_MAX, and with names that are not UTF-8.
+    await run('rm', '-rf', '--', scratch);
+  };
   try {
     await chmod(scratch, 0o755);
     const reference = join(scratch, 'reference');
@@ -37,10 +45,19 @@ export async function withSides<T>(body: (sides: Sides) => Promise<T>): Promise<
     const actor = await compile('actor', scratch);
     // A mount without options allows neither devices nor set-id programs.
     await volume.succeed('mount', '-o', 'dev,suid', volume.dir, volume.path);
-    return await body({ reference, mount: volume.path, actor, volume });
+    return { reference, mount: volume.path, actor, volume, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export async function withSides<T>(body: (sides: Sides) => Promise<T>): Promise<T> {
+  const sides = await openSides();
+  try {
+    return await body(sides);
   } finally {
-    await volume.dispose();
-    await rm(scratch, { recursive: true, force: true });
+    await sides.close();
   }
 }
 

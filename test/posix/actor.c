@@ -599,6 +599,11 @@ static void do_setxattr(void) {
   result(setxattr(path(1), words[2], buffer, length_at(4), (int)number(5)));
 }
 
+/* putxattr PATH NAME BYTES FLAGS */
+static void do_putxattr(void) {
+  result(setxattr(path(1), words[2], words[3], lengths[3], (int)number(4)));
+}
+
 static void do_getxattr(void) {
   ssize_t n = getxattr(path(1), words[2], buffer, BUFFER_BYTES);
   if (result(n) == 0) say_contents(buffer, (size_t)n);
@@ -735,7 +740,7 @@ static const struct { const char *name; void (*run)(void); } OPERATIONS[] = {
     {"chmod", do_chmod}, {"fchmod", do_fchmod}, {"chown", do_chown}, {"lchown", do_lchown},
     {"fchown", do_fchown}, {"utimens", do_utimens}, {"futimens", do_futimens},
     {"access", do_access}, {"stat", do_stat}, {"lstat", do_lstat}, {"fstat", do_fstat},
-    {"setxattr", do_setxattr}, {"getxattr", do_getxattr}, {"removexattr", do_removexattr},
+    {"setxattr", do_setxattr}, {"putxattr", do_putxattr}, {"getxattr", do_getxattr}, {"removexattr", do_removexattr},
     {"listxattr", do_listxattr}, {"statfs", do_statfs}, {"tree", do_tree},
 };
 

@@ -4,17 +4,16 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { run } from '../use/mounted-volume.ts';
 
-const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-
-/** Compiles a C program of this folder into `dir`; its path. */
+/** Compiles a C program of this folder (`actor`, `fsx/fsx`) into `dir`; its path. */
 export async function compile(name: string, dir: string): Promise<string> {
-  const program = join(dir, name);
-  await run('cc', '-O2', '-Wall', '-o', program, here(`${name}.c`));
+  const source = fileURLToPath(new URL(`${name}.c`, import.meta.url));
+  const program = join(dir, basename(name));
+  await run('cc', '-O2', '-Wall', '-o', program, source);
   return program;
 }
 

@@ -9,7 +9,18 @@ import { FALLOC, O, SEEK } from './numbers.ts';
 
 const { KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE } = FALLOC;
 
-export type Feature = 'preallocation' | 'punch' | 'zero-range' | 'seek-holes' | 'tmpfile' | 'acl';
+export type Feature =
+  | 'preallocation'
+  | 'punch'
+  | 'zero-range'
+  | 'seek-holes'
+  | 'tmpfile'
+  | 'acl'
+  | 'xattr-names';
+
+/** rwx for the owner and nobody else (linux/posix_acl_xattr.h). */
+const MINIMAL_ACL =
+  '%02%00%00%00%01%00%07%00%FF%FF%FF%FF%04%00%00%00%FF%FF%FF%FF%20%00%00%00%FF%FF%FF%FF';
 
 /** Each: operations of which the last one answers as told where the feature is offered. */
 const PROBES: Readonly<Record<Feature, readonly [operation: string, expected: RegExp]>> = {
@@ -18,7 +29,9 @@ const PROBES: Readonly<Record<Feature, readonly [operation: string, expected: Re
   'zero-range': [`fallocate 0 ${ZERO_RANGE} 0 4096`, /^ok/],
   'seek-holes': [`lseek 1 0 ${SEEK.DATA}`, /^ok 65536/],
   tmpfile: [`open 2 . ${O.TMPFILE | O.RDWR} 384`, /^ok/],
-  acl: ['getxattr probe system.posix_acl_access', /^ENODATA/],
+  acl: [`putxattr probe system.posix_acl_access ${MINIMAL_ACL} 0`, /^ok/],
+  // Names that no filesystem keeps are refused as such, as on others.
+  'xattr-names': ['getxattr probe nonsense', /^EOPNOTSUPP/],
 };
 
 /** What the filesystem offers on which `actor` (of root) stands. Leaves nothing behind. */

@@ -33,6 +33,8 @@ const BLOCK = 4096;
 const USERS = ['0 0', '0 0', '0 0', '1000 1000 2000', '1001 1001 2000 3000'];
 const MODES = [0o644, 0o755, 0o777, 0o777, 0o666, 0o600, 0, 0o4755, 0o2755, 0o6777, 0o1777, 0o2777];
 const XATTR_NAMES = ['user.a', 'user.b', 'trusted.t', 'security.x'];
+const BAD_XATTR_NAMES = ['user.', 'trusted.', 'nonsense', 'system.x', 'other.a', 'user'];
+const ACL_NAMES = ['system.posix_acl_access', 'system.posix_acl_default'];
 
 /** What each random script starts with; its paths are below `folder`. */
 export const opening = (folder: string): string[] => ['as 0 0', `in ${word(folder)}`, 'watch 1'];
@@ -220,6 +222,12 @@ const OPTIONAL: readonly (readonly [weight: number, feature: Feature, make: Make
   [2, 'seek-holes', (it) => `map ${it.slot()}`],
   [2, 'seek-holes', seek],
   [2, 'tmpfile', tmpfile],
+  [1, 'xattr-names', (it) => `setxattr ${it.path()} ${it.random.pick(BAD_XATTR_NAMES)} 1 5 0`],
+  [1, 'xattr-names', (it) => `getxattr ${it.path()} ${it.random.pick(BAD_XATTR_NAMES)}`],
+  [1, 'xattr-names', (it) => `removexattr ${it.path()} ${it.random.pick(BAD_XATTR_NAMES)}`],
+  [5, 'acl', (it) => `putxattr ${it.path()} ${it.random.pick(ACL_NAMES)} ${acl(it)} 0`],
+  [1, 'acl', (it) => `getxattr ${it.path()} ${it.random.pick(ACL_NAMES)}`],
+  [1, 'acl', (it) => `removexattr ${it.path()} ${it.random.pick(ACL_NAMES)}`],
   [2, 'tmpfile', (it) => `linkfd ${it.slot()} ${it.path()}`],
 ];
 
@@ -277,6 +285,32 @@ function setxattr(it: Words): string {
   const length = it.random.pick([0, 1, 5, 60, 300]);
   const name = it.random.pick(XATTR_NAMES);
   return `setxattr ${it.path()} ${name} ${it.seed()} ${length} ${flags}`;
+}
+
+const [USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER] = [1, 2, 4, 8, 16, 32] as const;
+const NOBODY = 0xffff_ffff;
+
+/** An ACL as it stands in its xattr (linux/posix_acl_xattr.h); some are not well-formed. */
+function acl(it: Words): string {
+  const { random } = it;
+  const entries: [tag: number, permissions: number, id: number][] = [];
+  const add = (tag: number, id = NOBODY): void => void entries.push([tag, random.integer(8), id]);
+  const isNamed = random.chance(0.7);
+  add(USER_OBJ);
+  if (isNamed) add(USER, random.pick([0, 1000, 1001]));
+  add(GROUP_OBJ);
+  if (isNamed && random.chance(0.5)) add(GROUP, random.pick([1000, 2000, 3000]));
+  if (isNamed || random.chance(0.2)) add(MASK);
+  add(OTHER);
+  if (random.chance(0.05)) entries.splice(random.integer(entries.length), 1);
+  const bytes = Buffer.alloc(4 + 8 * entries.length);
+  bytes.writeUInt32LE(random.chance(0.02) ? 1 : 2);
+  for (const [i, [tag, permissions, id]] of entries.entries()) {
+    bytes.writeUInt16LE(tag, 4 + 8 * i);
+    bytes.writeUInt16LE(permissions, 6 + 8 * i);
+    bytes.writeUInt32LE(id, 8 + 8 * i);
+  }
+  return word(bytes);
 }
 
 function fallocate(it: Words, mode: number): string {

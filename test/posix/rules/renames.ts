@@ -82,7 +82,7 @@ export const RENAMES: readonly Rule[] = [
       root: rename a d RENAME_NOREPLACE        -> EEXIST
       root: rename a a RENAME_NOREPLACE        -> EEXIST
       root: rename a c RENAME_NOREPLACE        -> ok | - | | p=0644
-      root: rename a c RENAME_NOREPLACE|RENAME_EXCHANGE -> EINVAL`,
+      root: rename c b RENAME_NOREPLACE|RENAME_EXCHANGE -> EINVAL`,
   },
   {
     name: 'RENAME_EXCHANGE',

@@ -100,10 +100,10 @@ test('two folders of ext4 behave alike, and a difference between them is found',
     }
   }));
 
-test('12,000 random operations end as on ext4', () =>
+test('8,000 random operations end as on ext4', () =>
   withSides(async (sides) => {
     const seed = systemRandom.integer(2 ** 32);
-    const { finding, notOffered } = await runDifferential(sides, { seed, operations: 12_000 });
+    const { finding, notOffered } = await runDifferential(sides, { seed, operations: 8_000 });
     process.stdout.write(`seed ${seed}; not offered, not tried: ${notOffered.join(' ') || '-'}\n`);
     assert.is(finding, undefined, finding && describeFinding(finding));
     assert.equal(await sides.volume.complaints(), []);

@@ -1,7 +1,7 @@
 /**
- * An actor without a kernel: the operations of `actor.c` on a `FilesystemApi`, with the same answers.
- * It does what the kernel does before it asks a filesystem (walking paths, positions, O_EXCL), and no
- * checks of permission; whatever an engine can refuse by itself is left to the engine.
+ * An actor without a kernel: the operations of `actor.c` on a `FilesystemApi`, answered alike.
+ * It does what the kernel does before it asks a filesystem (walking paths, positions, O_EXCL), and
+ * no checks of permission; whatever an engine can refuse by itself is left to the engine.
  */
 
 import { isRefusal, refuse, type Refusal } from '../../src/model/errno.ts';
@@ -48,7 +48,7 @@ interface Seen {
 }
 
 type Watched = { readonly path: string } | { readonly ino: Ino };
-type Operation = (words: readonly string[]) => Promise<string | bigint | Refusal | undefined>;
+type Operation = (words: readonly string[]) => Promise<string | bigint | void>;
 
 /** An answer that is an errno, on its way out of an operation. */
 class Refused extends Error {
@@ -129,7 +129,7 @@ export class EngineActor {
 
   /** Closes what is open. */
   async end(): Promise<void> {
-    for (const slot of [...this.#slots.keys()]) await this.#close(slot);
+    for (const slot of this.#slots.keys()) await this.#close(slot);
   }
 
   async #tellOf(watched: Watched): Promise<string> {
@@ -209,7 +209,7 @@ export class EngineActor {
     return slot;
   }
 
-  async #open(words: readonly string[]): Promise<undefined> {
+  async #open(words: readonly string[]): Promise<void> {
     const [slot = '', path = '', flagWord, mode] = words;
     const flags = integer(flagWord);
     this.#path(path);
@@ -253,7 +253,7 @@ export class EngineActor {
     return BigInt(await done(written));
   }
 
-  async #set(ino: Ino, set: SetAttributes): Promise<undefined> {
+  async #set(ino: Ino, set: SetAttributes): Promise<void> {
     await done(this.#fs.setattr(ino, set, this.#caller));
   }
 
@@ -319,12 +319,12 @@ export class EngineActor {
 
   #ofContents(): Record<string, Operation> {
     const some = (length = '0', seed = '1'): Buffer => Buffer.alloc(integer(length), `x${seed}`);
-    const sync = async ([slot]: readonly string[]): Promise<undefined> => {
+    const sync = async ([slot]: readonly string[]): Promise<void> => {
       await done(this.#fs.fsync(this.#slot(slot).file));
     };
     return {
       open: (w) => this.#open(w),
-      close: async ([slot = '']) => void (await this.#close(slot)) as undefined,
+      close: ([slot = '']) => this.#close(slot),
       pread: async ([slot, at = '0', length]) =>
         this.#contents(await this.#read(this.#slot(slot), BigInt(at), integer(length))),
       read: async ([name, length]) => {
@@ -364,38 +364,31 @@ export class EngineActor {
         this.#path(to);
         const { ino } = await this.#walk(from, (integer(flags) & AT.SYMLINK_FOLLOW) !== 0);
         await done(fs.link(ino, ...(await this.#place(to)), who));
-        return undefined;
       },
       symlink: async ([target = '', path = '']) => {
         const place = await this.#place(this.#path(path));
         await done(fs.symlink(...place, nameOf(target), who));
-        return undefined;
       },
       mkdir: async ([path = '', mode]) => {
         const place = await this.#place(this.#path(path));
         await done(fs.mkdir(...place, DIRECTORY | integer(mode), who));
-        return undefined;
       },
       mknod: async ([path = '', mode, major, minor]) => {
         const place = await this.#place(this.#path(path));
         const device = packed(integer(major), integer(minor));
         await done(fs.mknod(...place, integer(mode), device, who));
-        return undefined;
       },
       unlink: async ([path = '']) => {
         await done(fs.unlink(...(await this.#place(this.#path(path))), who));
-        return undefined;
       },
       rmdir: async ([path = '']) => {
         await done(fs.rmdir(...(await this.#place(this.#path(path))), who));
-        return undefined;
       },
       rename: async ([from = '', to = '', flags]) => {
         this.#path(from);
         this.#path(to);
         const places = [...(await this.#place(from)), ...(await this.#place(to))] as const;
         await done(fs.rename(...places, integer(flags), who));
-        return undefined;
       },
       readdir: async ([path = '']) => this.#readdir(this.#path(path)),
     };
@@ -416,11 +409,13 @@ export class EngineActor {
         const ino = await at(path, (integer(words[4]) & AT.SYMLINK_NOFOLLOW) === 0);
         const times = this.#times(words);
         // The kernel asks for nothing where both are omitted.
-        if (times.atime === undefined && times.mtime === undefined) return undefined;
+        if (times.atime === undefined && times.mtime === undefined) return;
         return this.#set(ino, times);
       },
       futimens: async ([slot, ...words]) => this.#set(this.#slot(slot).ino, this.#times(words)),
-      access: async ([path]) => void (await at(path)) as undefined,
+      access: async ([path]) => {
+        await at(path);
+      },
       stat: ([path]) => shown(path),
       lstat: ([path]) => shown(path, false),
       fstat: async ([slot = '']) => {
@@ -431,13 +426,11 @@ export class EngineActor {
         const value = Buffer.alloc(integer(length), 'x');
         const ino = await at(path);
         await done(fs.setXattr(ino, nameOf(name), value, integer(flags), this.#caller));
-        return undefined;
       },
       getxattr: async ([path, name = '']) =>
         this.#contents(await done(fs.getXattr(await at(path), nameOf(name)))),
       removexattr: async ([path, name = '']) => {
         await done(fs.removeXattr(await at(path), nameOf(name), this.#caller));
-        return undefined;
       },
     };
   }

@@ -9,6 +9,7 @@ import type { History } from './history.ts';
 import { walk, type Node } from './tree.ts';
 
 export const CALLER: Caller = { uid: 0, gid: 0, pid: 1 };
+export const O_RDWR = 2;
 export const O_DSYNC = 0o10000;
 
 /** Few names, so that operations meet. */

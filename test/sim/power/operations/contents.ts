@@ -9,7 +9,7 @@ import {
 import { ino } from '../../../../src/model/ids.ts';
 import { sizeOf } from '../../../../src/model/size.ts';
 import { CUT } from '../drive.ts';
-import { CALLER, Finding, type Open, type Operation, type Scene } from '../scene.ts';
+import { CALLER, Finding, O_RDWR, type Open, type Operation, type Scene } from '../scene.ts';
 import { overwritten, resized, setBytes } from '../tree.ts';
 
 /** Files reach this size, in bytes: several runs of blocks, several pages of the disk. */
@@ -103,7 +103,7 @@ export function openExisting(scene: Scene): Operation | undefined {
   if (file === undefined || !scene.mayOpen) return undefined;
   return {
     what: `open ${file.node.ino}`,
-    call: () => scene.fs.open(ino(file.node.ino), 0, CALLER),
+    call: () => scene.fs.open(ino(file.node.ino), O_RDWR, CALLER),
     apply: (answer) => {
       if (answer !== CUT) scene.open.push({ node: file.node, file: answer as OpenFile });
     },

@@ -5,7 +5,7 @@ import { RENAME_EXCHANGE } from '../../../../src/engine/api.ts';
 import { byteStringOf, ino } from '../../../../src/model/ids.ts';
 import { S_IFDIR, S_IFREG } from '../../../../src/model/inode.ts';
 import { CUT } from '../drive.ts';
-import { CALLER, NAMES, O_DSYNC, type Operation, type Scene } from '../scene.ts';
+import { CALLER, NAMES, O_DSYNC, O_RDWR, type Operation, type Scene } from '../scene.ts';
 import { newNode, walk, type Node } from '../tree.ts';
 
 function add(
@@ -34,7 +34,7 @@ export function create(scene: Scene): Operation | undefined {
   let created: Node | undefined;
   const operation = add(scene, 'file', (dir, name, node) => {
     created = node;
-    const flags = scene.random.chance(0.05) ? O_DSYNC : 0;
+    const flags = O_RDWR | (scene.random.chance(0.05) ? O_DSYNC : 0);
     return scene.fs.create(ino(dir.ino), byteStringOf(name), S_IFREG | node.mode, flags, CALLER);
   });
   return (

@@ -155,7 +155,8 @@ NO = 0xffffffff
 name = 'system.posix_acl_access'
 os.close(os.open(one + '/shared', os.O_CREAT, 0o600))
 ask, asked = os.pipe(); answer, answered = os.pipe()
-if os.fork() == 0:
+child = os.fork()
+if child == 0:
     os.close(asked); os.close(answer)
     os.setgroups([]); os.setgid(4001); os.setuid(4001)
     while os.read(ask, 1):
@@ -172,6 +173,7 @@ for perm in [4, 0, 6, 2] * 10:
     atOnce += seen == expected
     while seen != expected:
         time.sleep(0.05); seen = shown()
+os.close(asked); os.waitpid(child, 0)
 print(atOnce)
 `;
     // An answer waits for the other kernel, but not long: on a machine that is kept busy, and while

@@ -108,6 +108,7 @@ async function assertShows(index: Index, work: Workload): Promise<void> {
         ino,
         kind,
         position,
+        inode: undefined,
       })),
     );
     for (const { name, ino, position } of entries) {

@@ -45,6 +45,8 @@ tests('what is allowed to differ is allowed, and nothing beside it', () => {
   assert.not.ok(differ('setxattr f user.a 1 1 0', { c: '+' }));
   assert.not.ok(differ('chown f -1 -1', {}, { c: '+' }));
   assert.not.ok(differ('write 0 1 5', { p: '2644' }));
+  assert.ok(differ('write 0 1 5', {}, { p: '2644' }));
+  assert.ok(differ('chmod f 0644', { p: '2644' }));
   for (const set of [{ s: 6 }, { p: '0645' }, { n: 2 }, { u: 1 }, { g: 1 }, { i: 2 }, { m: '+' }]) {
     assert.ok(differ('stat f', set), JSON.stringify(set));
   }
@@ -69,6 +71,21 @@ tests('after an allocation, mtime counts again once both sides have moved it', (
   assert.not.ok(differ('fstat 1', '+', '9.000000000'));
   assert.not.ok(differ('write 1 1 5', '+', '+'));
   assert.ok(differ('write 1 1 5', '+', '='));
+});
+
+tests('a set-group-ID bit that a write left may be there until the mode is set', () => {
+  const judge = new Judge(ALL);
+  const differ = (operation: string, reference: string, mine: string): boolean => {
+    const answer = (mode: string): string => `ok 0 | t=f p=${mode} i=3 m== c=+`;
+    const o = judge.judged({ operation, reference: answer(reference), mine: answer(mine) });
+    return o.reference !== o.mine;
+  };
+  assert.not.ok(differ('write 1 1 5', '0644', '2644'));
+  assert.not.ok(differ('fstat 1', '0644', '2644'));
+  assert.not.ok(differ('putxattr f system.posix_acl_access %02 0', '0654', '2654'));
+  assert.ok(differ('fstat 1', '0644', '2645'));
+  assert.not.ok(differ('chmod f 0644', '0644', '0644'));
+  assert.ok(differ('fstat 1', '0644', '2644'));
 });
 
 tests('holes of a file that was allocated may differ, those of another may not', () => {

@@ -22,6 +22,8 @@ export interface Finding {
   readonly operations: readonly string[];
   /** As judged. */
   readonly outcome: Outcome;
+  /** Of five repetitions, those that ended differently too: fewer than all is a race. */
+  readonly returned: number;
 }
 
 export interface DifferentialResult {
@@ -112,6 +114,27 @@ async function shrink(pair: Pair, failing: readonly string[]): Promise<string[]>
   return script;
 }
 
+const REPEATS = 5;
+
+/** What is told of a script whose operation `at` ended otherwise: made small, if it does so again. */
+async function smallest(
+  pair: Pair,
+  script: readonly string[],
+  at: number,
+  outcome: Outcome,
+): Promise<Omit<Finding, 'seed' | 'episode'>> {
+  const failing = script.slice(0, at + 1);
+  let returned = 0;
+  for (let i = 0; i < REPEATS; i++) {
+    const { disagreement } = await pair.compare(failing);
+    if (disagreement >= 0) returned += 1;
+  }
+  if (returned < REPEATS) return { operations: failing, outcome, returned };
+  const operations = await shrink(pair, failing);
+  const { outcomes, disagreement } = await pair.compare(operations);
+  return { operations, outcome: outcomes[disagreement] ?? outcome, returned };
+}
+
 export class Counts {
   readonly byName: Record<string, [number, number]> = {};
   operations = 0;
@@ -152,10 +175,8 @@ export async function runDifferential(
       for (const outcome of outcomes) counts.add(outcome);
       options.onEpisode?.(counts.operations);
       if (disagreement < 0) continue;
-      const operations = await shrink(pair, script.slice(0, disagreement + 1));
-      const again = await pair.compare(operations);
-      const outcome = again.outcomes[again.disagreement] ?? outcomes[disagreement];
-      if (outcome !== undefined) finding = { seed, episode, operations, outcome };
+      const outcome = outcomes[disagreement] as Outcome;
+      finding = { seed, episode, ...(await smallest(pair, script, disagreement, outcome)) };
     }
     const { operations, succeeded, byName } = counts;
     const notOffered = ALL_FEATURES.filter((feature) => !features.has(feature));
@@ -166,12 +187,13 @@ export async function runDifferential(
 }
 
 /** A finding for people: what to do, and what came of it. */
-export function describeFinding({ seed, episode, operations, outcome }: Finding): string {
+export function describeFinding(finding: Finding): string {
+  const { seed, episode, operations, outcome, returned } = finding;
   const { reference, mine } = outcome;
   return [
     `seed ${seed}, episode ${episode}: these operations, as one file for test/posix/actor.c:`,
     ...operations.map((line) => `    ${line}`),
-    `  "${outcome.operation}" ends differently:`,
+    `  "${outcome.operation}" ends differently (again ${returned} of ${REPEATS} times):`,
     `    ext4:     ${reference}`,
     `    ledgerfs: ${mine}`,
   ].join('\n');

@@ -140,9 +140,9 @@ test('what it does not offer is said in one line', async (it) => {
     const { status, stderr } = await ledgerfs('mount', it.dir, it.path, ...args);
     return [status, stderr];
   };
-  const [status, line] = await failed('--transport', 'fuse-native', '-o', 'max_read=4096');
+  const [status, line] = await failed('--transport', 'fuse-native', '-o', 'context=foo');
   assert.is(status, 1);
-  assert.match(line, /^ledgerfs: mount: -o max_read=4096: not offered by .*\(22 EINVAL\)\n$/);
+  assert.match(line, /^ledgerfs: mount: -o context=foo: not offered by .*\(22 EINVAL\)\n$/);
   const [usage, unknown] = await failed('--transport', 'smb');
   assert.is(usage, 64);
   assert.match(unknown, /^ledgerfs: mount: [^\n]*smb[^\n]*\n$/);

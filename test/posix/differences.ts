@@ -146,7 +146,8 @@ const NUMBER = / i=(\d+)/;
 const FILE_MODE = /t=f p=(\d+)/;
 const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
-const WRITES = /^(?:write|pwrite|put|truncate|ftruncate|fallocate|copy|mwrite|open) /;
+/** They set a mode; before others, a file may have been written to that no answer told of. */
+const SETS_MODE = /^(?:f?chmod|[fl]?chown|mkdir|mknod) /;
 
 /** Judges the outcomes of one script, in their order. */
 export class Judge {
@@ -184,6 +185,7 @@ export class Judge {
   #withoutGroupBits(outcome: Outcome): Outcome {
     const { operation, reference, mine } = outcome;
     if (reference === mine && this.#groupBits.size === 0) return outcome;
+    const setsMode = SETS_MODE.test(operation) && reference.startsWith('ok');
     const theirs = reference.split(' | ');
     const ours = mine.split(' | ').map((object, i) => {
       const [a, b] = [theirs[i] ?? '', object].map((o) => FILE_MODE.exec(o)?.[1]);
@@ -193,7 +195,7 @@ export class Judge {
       const isIdle = (actual & S_IXGRP) === 0;
       if (expected === actual) this.#groupBits.delete(file);
       if (actual !== (expected | S_ISGID) || expected === actual) return object;
-      if (isIdle && WRITES.test(operation)) this.#groupBits.add(file);
+      if (isIdle && !setsMode) this.#groupBits.add(file);
       return this.#groupBits.has(file) ? object.replace(FILE_MODE, `t=f p=${a}`) : object;
     });
     return { operation, reference, mine: ours.join(' | ') };

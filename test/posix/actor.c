@@ -39,6 +39,8 @@ enum { BUFFER_BYTES = 16 << 20, SEEN = 1 << 16, HASHED_BYTES = 8 << 20 };
 
 static char buffer[BUFFER_BYTES] __attribute__((aligned(PAGE)));
 static int slots[SLOTS];
+/* The root directory that we began in, and our descriptors in /proc: a jail has neither. */
+static int first_root, own_files, jailed;
 static uid_t user;
 static time_t begun;
 
@@ -462,10 +464,10 @@ static void do_link(void) {
 
 /* linkfd SLOT PATH */
 static void do_linkfd(void) {
-  char self[64];
-  snprintf(self, sizeof self, "/proc/self/fd/%d", file(1));
+  char self[16];
+  snprintf(self, sizeof self, "%d", file(1));
   named_nameless = 1;
-  result(linkat(AT_FDCWD, self, AT_FDCWD, path(2), AT_SYMLINK_FOLLOW));
+  result(linkat(own_files, self, AT_FDCWD, path(2), AT_SYMLINK_FOLLOW));
 }
 
 static void do_symlink(void) { result(symlink(words[1], path(2))); }
@@ -712,9 +714,11 @@ static void do_watch(void) {
   say("ok 0");
 }
 
-/* in PATH: where paths start from now on; slots are closed, and what was seen is forgotten. */
-static void do_in(void) {
+/* Leaves the jail; slots are closed, and what was seen is forgotten. */
+static void start_again(void) {
   become(0);
+  if (jailed && (fchdir(first_root) != 0 || chroot(".") != 0)) _exit(3);
+  jailed = 0;
   for (int i = 0; i < SLOTS; i++) {
     if (slots[i] >= 0) close(slots[i]);
     slots[i] = -1;
@@ -723,12 +727,25 @@ static void do_in(void) {
   seen_count = 0;
   begun = time(NULL) - 2;
   umask(0);
+}
+
+/* in PATH: where paths start from now on. */
+static void do_in(void) {
+  start_again();
   result(chdir(words[1]));
   become(user);
 }
 
+/* jail PATH: the same, and nothing leads out of it, neither ".." nor a symbolic link. */
+static void do_jail(void) {
+  start_again();
+  jailed = chdir(words[1]) == 0 && chroot(".") == 0;
+  result(jailed ? 0 : -1);
+  become(user);
+}
+
 static const struct { const char *name; void (*run)(void); } OPERATIONS[] = {
-    {"as", do_as}, {"umask", do_umask}, {"watch", do_watch}, {"in", do_in},
+    {"as", do_as}, {"umask", do_umask}, {"watch", do_watch}, {"in", do_in}, {"jail", do_jail},
     {"open", do_open}, {"close", do_close}, {"read", do_read}, {"pread", do_pread},
     {"write", do_write}, {"pwrite", do_pwrite}, {"put", do_put}, {"lseek", do_lseek}, {"seek", do_seek},
     {"truncate", do_truncate}, {"ftruncate", do_ftruncate}, {"fsync", do_fsync},
@@ -764,6 +781,8 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGBUS, on_bus);
   umask(0);
+  first_root = open("/", O_PATH | O_DIRECTORY);
+  own_files = open("/proc/self/fd", O_PATH | O_DIRECTORY);
   begun = time(NULL) - 2;
   for (int i = 0; i < SLOTS; i++) slots[i] = -1;
   answer = malloc(answer_room = 1 << 16);

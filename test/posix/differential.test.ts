@@ -5,6 +5,7 @@
  * @limit 600 s
  */
 
+import { stat } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemRandom } from '../../src/io/system-random.ts';
@@ -113,6 +114,20 @@ test('two folders of ext4 behave alike, and a difference between them is found',
       assert.is(disagreement, -1, JSON.stringify(outcomes[disagreement]));
       const succeeded = outcomes.filter(({ reference }) => reference.startsWith('ok')).length;
       assert.ok(succeeded > 250, `too few operations do anything: ${succeeded}`);
+    } finally {
+      await pair.end();
+    }
+  }));
+
+test('no path leads out of the folder of a script', () =>
+  withSides(async (sides) => {
+    const pair = await Pair.start(sides);
+    try {
+      const script = ['symlink ../.. up', 'mkdir up/../inside 511', 'chmod up/.. 448', 'stat /..'];
+      const { outcomes, disagreement } = await pair.compare(script);
+      assert.is(disagreement, -1, JSON.stringify(outcomes[disagreement]));
+      assert.match(outcomes.at(-1)?.mine ?? '', /\.\/inside t=d p=0777/);
+      assert.is((await stat(sides.reference)).mode & 0o777, 0o755);
     } finally {
       await pair.end();
     }

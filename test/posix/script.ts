@@ -36,8 +36,8 @@ const XATTR_NAMES = ['user.a', 'user.b', 'trusted.t', 'security.x'];
 const BAD_XATTR_NAMES = ['user.', 'trusted.', 'nonsense', 'system.x', 'other.a', 'user'];
 const ACL_NAMES = ['system.posix_acl_access', 'system.posix_acl_default'];
 
-/** What each random script starts with; its paths are below `folder`. */
-export const opening = (folder: string): string[] => ['as 0 0', `in ${word(folder)}`, 'watch 1'];
+/** What each random script starts with; nothing that it does leads out of `folder`. */
+export const opening = (folder: string): string[] => ['as 0 0', `jail ${word(folder)}`, 'watch 1'];
 
 /** What each ends with: all that is there. */
 export const ENDING = ['as 0 0', 'tree'];

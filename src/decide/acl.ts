@@ -19,11 +19,12 @@ import {
   type Acl,
 } from '../model/acl.ts';
 import { isRefusal, refuse, type Refusal } from '../model/errno.ts';
-import type { AttributesChanged, Event, XattrRemoved, XattrSet } from '../model/event.ts';
+import type { Event, XattrRemoved, XattrSet } from '../model/event.ts';
 import type { ByteString, Ino } from '../model/ids.ts';
 import { isDirectory, isSymlink, S_ISGID, type Inode } from '../model/inode.ts';
 import type { Time } from '../model/time.ts';
 import { CAPABILITY } from '../model/xattr.ts';
+import { attributesChanged } from './changed.ts';
 import type { Decision, Env } from './decision.ts';
 
 /** What an inode has besides its record that follows its mode, owner or contents. */
@@ -68,7 +69,7 @@ export function decideSetAcl(
   const permitted = modeWithAcl(inode.mode, acl);
   const mode = command.killSetGid ? permitted & ~S_ISGID : permitted;
   if (!isMinimal(acl)) return [aclSet(inode.ino, name, acl, env.now, mode)];
-  const changed = modeChanged(inode.ino, mode, env.now);
+  const changed = attributesChanged(inode, env.now, { mode });
   return exists ? [xattrRemoved(inode.ino, name, env.now), changed] : [changed];
 }
 
@@ -148,18 +149,4 @@ const xattrRemoved = (ino: Ino, name: ByteString, ctime: Time): XattrRemoved => 
   ino,
   name,
   ctime,
-});
-
-const modeChanged = (ino: Ino, mode: number, ctime: Time): AttributesChanged => ({
-  type: 'AttributesChanged',
-  ino,
-  mode,
-  uid: undefined,
-  gid: undefined,
-  atime: undefined,
-  mtime: undefined,
-  ctime,
-  crtime: undefined,
-  projectId: undefined,
-  flags: undefined,
 });

@@ -1,10 +1,10 @@
 /** chmod, chown, utimens: the attributes that are not contents. */
 
 import { isRefusal } from '../model/errno.ts';
-import type { AttributesChanged } from '../model/event.ts';
 import { isDirectory, S_IFMT, S_ISGID, S_ISUID, S_IXGRP, type Inode } from '../model/inode.ts';
 import type { Time } from '../model/time.ts';
 import { aclAfterChmod, capabilityDropped, type Attached } from './acl.ts';
+import { attributesChanged } from './changed.ts';
 import type { Decision, Env } from './decision.ts';
 
 export interface AttributesCommand {
@@ -35,23 +35,7 @@ export function decideAttributes(
   const isLost = isPrivilegeLost(inode, command);
   const dropped = isLost ? capabilityDropped(inode, attached, env.now) : [];
   if (mode === undefined && dropped.length === 0 && isIdle(command)) return [];
-  return [
-    ...acl,
-    ...dropped,
-    {
-      type: 'AttributesChanged',
-      ino: inode.ino,
-      mode,
-      uid: command.uid,
-      gid: command.gid,
-      atime: command.atime,
-      mtime: command.mtime,
-      ctime: env.now,
-      crtime: undefined,
-      projectId: undefined,
-      flags: undefined,
-    } satisfies AttributesChanged,
-  ];
+  return [...acl, ...dropped, attributesChanged(inode, env.now, { ...command, mode })];
 }
 
 function newMode(inode: Inode, command: AttributesCommand): number | undefined {

@@ -3,7 +3,7 @@
  */
 
 import { refuse } from '../model/errno.ts';
-import type { ContentsChanged, Event } from '../model/event.ts';
+import type { Event } from '../model/event.ts';
 import type { Extent } from '../model/extent.ts';
 import { endOf } from '../model/extent.ts';
 import { isDirectory, isRegular, type Inode } from '../model/inode.ts';
@@ -11,6 +11,7 @@ import { blocksHolding, compareSizes, type Size } from '../model/size.ts';
 import type { Time } from '../model/time.ts';
 import { capabilityDropped, type Attached } from './acl.ts';
 import { withoutSetId } from './attributes.ts';
+import { contentsChanged } from './changed.ts';
 import type { Decision, Env } from './decision.ts';
 
 /** Extents that one transaction may remove: keeps each step of a huge removal to a few ms. */
@@ -100,21 +101,3 @@ function removed(inode: Inode, from: number, extents: readonly Extent[]): Event[
   const block = Math.max(from, first.block);
   return [{ type: 'ExtentsRemoved', ino: inode.ino, block, count: endOf(last) - block }];
 }
-
-/** The file's size, times and version after a change of its contents; `mode` as in the event. */
-export const contentsChanged = (
-  inode: Inode,
-  size: Size,
-  time: Time,
-  dataVersion: bigint,
-  mode: number | undefined,
-): ContentsChanged => ({
-  type: 'ContentsChanged',
-  ino: inode.ino,
-  size,
-  mtime: time,
-  ctime: time,
-  dataVersion,
-  mode,
-  truncateMark: undefined,
-});

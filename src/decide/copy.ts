@@ -27,7 +27,7 @@ import {
 } from '../model/size.ts';
 import { capabilityDropped, type Attached } from './acl.ts';
 import { withoutSetId } from './attributes.ts';
-import { contentsChanged } from './contents.ts';
+import { contentsChanged } from './changed.ts';
 import type { Env } from './decision.ts';
 
 /** Extents that one transaction may share, and that it may replace: a few ms of work. */

@@ -20,7 +20,7 @@ import {
 import type { Time } from '../model/time.ts';
 import { capabilityDropped, type Attached } from './acl.ts';
 import { withoutSetId } from './attributes.ts';
-import { contentsChanged } from './contents.ts';
+import { attributesChanged, contentsChanged } from './changed.ts';
 import type { Decision } from './decision.ts';
 
 /** Modes of fallocate(2). */
@@ -251,7 +251,7 @@ export function decideRangeStep(
     ...capabilityDropped(inode, attached, time),
     isContents
       ? contentsChanged(inode, size, time, inode.dataVersion + 1n, mode)
-      : touched(inode, time, mode),
+      : attributesChanged(inode, time, { mode }),
   ];
 }
 
@@ -260,17 +260,3 @@ export function refuseType({ mode }: Inode): Refusal | undefined {
   if (isDirectory(mode)) return refuse('EISDIR');
   return isRegular(mode) ? undefined : refuse('ENODEV');
 }
-
-const touched = ({ ino }: Inode, ctime: Time, mode: number | undefined): Event => ({
-  type: 'AttributesChanged',
-  ino,
-  mode,
-  uid: undefined,
-  gid: undefined,
-  atime: undefined,
-  mtime: undefined,
-  ctime,
-  crtime: undefined,
-  projectId: undefined,
-  flags: undefined,
-});

@@ -5,13 +5,11 @@
  * daemon that breaks one rule (`mutants.ts`), and must fail.
  */
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemRandom } from '../../src/io/system-random.ts';
+import { commitNow, writeEvidence } from '../runner/evidence.ts';
 import { programsOf } from './programs.ts';
 import { runRounds, type RunResult } from './rounds.ts';
 
@@ -28,29 +26,22 @@ const { values } = parseArgs({
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** Taken at the start: others may commit meanwhile. */
-const commitNow = (): string =>
-  execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
-
 interface Run {
   readonly commit: string;
   readonly seed: number;
   readonly seconds: number;
 }
 
-function writeEvidence(path: string, { commit, seed, seconds }: Run, result: RunResult): void {
+function record(path: string, { commit, seed, seconds }: Run, result: RunResult): void {
   const { counts, finding } = result;
-  const evidence = {
+  writeEvidence(path, {
     commit,
-    date: new Date().toISOString(),
     command: `npm run test:crash -- ${process.argv.slice(2).join(' ')}`,
     seeds: [seed],
     counts,
     durationSeconds: Math.round(seconds),
     findings: finding === undefined ? [] : [finding],
-  };
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(evidence, undefined, 2)}\n`);
+  });
 }
 
 async function main(): Promise<void> {
@@ -58,6 +49,7 @@ async function main(): Promise<void> {
   const rounds = Number(values.rounds);
   const { mutant } = values;
   say(`seed ${seed}, ${rounds} rounds${mutant === undefined ? '' : `, mutant ${mutant}`}`);
+  // Taken at the start: others may commit meanwhile.
   const commit = values.evidence === undefined ? '' : commitNow();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
@@ -72,7 +64,7 @@ async function main(): Promise<void> {
   });
   const seconds = (performance.now() - started) / 1000;
   if (values.evidence !== undefined) {
-    writeEvidence(values.evidence, { commit, seed, seconds }, result);
+    record(values.evidence, { commit, seed, seconds }, result);
   }
   const { finding, directory } = result;
   if (finding !== undefined) {

@@ -3,11 +3,9 @@
  * (`differential.ts`) at any length; exit status 1 on a finding, with a small script that shows it.
  */
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemRandom } from '../../src/io/system-random.ts';
+import { commitNow, writeEvidence } from '../runner/evidence.ts';
 import { DIFFERENCES, REMEMBERED } from './differences.ts';
 import { describeFinding, runDifferential, type DifferentialResult } from './differential.ts';
 import { filesystemOf, withSides } from './sides.ts';
@@ -23,20 +21,19 @@ const { values } = parseArgs({
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Taken at the start: others may commit meanwhile. */
-const commit = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
+const commit = commitNow();
 const seed = values.seed === undefined ? systemRandom.integer(2 ** 32) : Number(values.seed);
 const operations = Number(values.operations);
 
-function writeEvidence(
+function record(
   path: string,
   reference: string,
   seconds: number,
   result: DifferentialResult,
 ): void {
   const { finding, notOffered, byName, ...counts } = result;
-  const evidence = {
+  writeEvidence(path, {
     commit,
-    date: new Date().toISOString(),
     command: `npm run test:posix -- --operations ${operations} --seed ${seed}`,
     comparedWith: reference,
     seeds: [seed],
@@ -49,9 +46,7 @@ function writeEvidence(
     })),
     durationSeconds: Math.round(seconds),
     findings: finding === undefined ? [] : [describeFinding(finding).split('\n')],
-  };
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(evidence, undefined, 2)}\n`);
+  });
 }
 
 say(`seed ${seed}, ${operations} operations`);
@@ -67,7 +62,7 @@ await withSides(async (sides) => {
     },
   });
   const seconds = (performance.now() - started) / 1000;
-  if (values.evidence !== undefined) writeEvidence(values.evidence, reference, seconds, result);
+  if (values.evidence !== undefined) record(values.evidence, reference, seconds, result);
   const { finding, ...counts } = result;
   say(JSON.stringify(counts));
   say(`compared with ${reference} in ${seconds.toFixed(0)} s`);

@@ -4,15 +4,13 @@
  * earlier one found, each part naming its commit and sizes.
  */
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { writeEvidence } from '../runner/evidence.ts';
 import type { Figures } from './site.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FILE = `${ROOT}/docs/evidence/scale.json`;
-const SOURCES = ['src', 'tools', 'bench', 'test/scale'];
+const FILE = fileURLToPath(new URL('../../docs/evidence/scale.json', import.meta.url));
 
 export interface PartRecord {
   readonly name: string;
@@ -24,15 +22,6 @@ export interface PartRecord {
   readonly durationSeconds: number;
   readonly figures: Figures;
   readonly findings: readonly string[];
-}
-
-const git = (...args: readonly string[]): string =>
-  execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
-
-/** The commit measured; "+" where sources differ from it. */
-export function commitMeasured(): string {
-  const isDirty = git('status', '--porcelain', '--', ...SOURCES) !== '';
-  return `${git('rev-parse', 'HEAD')}${isDirty ? '+' : ''}`;
 }
 
 export function machineOf(dir: string): Figures {
@@ -76,11 +65,10 @@ export class Evidence {
     this.#write(part);
   }
 
-  #write({ commit, date }: PartRecord): void {
+  #write({ commit }: PartRecord): void {
     const parts = this.#parts;
-    const evidence = {
+    writeEvidence(FILE, {
       commit,
-      date,
       command: this.#command,
       machine: this.#machine,
       seeds: [],
@@ -89,8 +77,6 @@ export class Evidence {
       findings: parts.flatMap(({ name, findings }) => findings.map((what) => `${name}: ${what}`)),
       cut: [...new Set(parts.flatMap(({ cut }) => cut))],
       parts,
-    };
-    mkdirSync(`${ROOT}/docs/evidence`, { recursive: true });
-    writeFileSync(FILE, `${JSON.stringify(evidence, undefined, 2)}\n`);
+    });
   }
 }

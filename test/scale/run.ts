@@ -19,7 +19,8 @@ import { parseArgs } from 'node:util';
 import { Lab } from '../../bench/lab/lab.ts';
 import { QUICK } from '../../bench/lab/scale.ts';
 import { clearLeftovers } from '../runner/leftovers.ts';
-import { commitMeasured, Evidence, machineOf, type PartRecord } from './evidence.ts';
+import { commitNow } from '../runner/evidence.ts';
+import { Evidence, machineOf, type PartRecord } from './evidence.ts';
 import { directory } from './parts/directory.ts';
 import { extents } from './parts/extents.ts';
 import { openFiles } from './parts/open-files.ts';
@@ -114,7 +115,7 @@ async function runPart(
   part: Part,
 ): Promise<PartRecord> {
   const site = new Site({ lab, sizes, programs, part: part.name, say });
-  const [date, started, commit] = [new Date(), performance.now(), commitMeasured()];
+  const [date, started, commit] = [new Date(), performance.now(), commitNow()];
   const hasFailed = await part.run(site).then(
     () => false,
     (error: unknown) => {

@@ -8,14 +8,12 @@
  * Exit status 1 where anything was found. A run of several seeds writes `docs/evidence/power-loss.json`.
  */
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { commitNow, writeEvidence } from '../runner/evidence.ts';
 import { playSeed, type SeedReport } from './power/simulation.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const EVIDENCE = `${ROOT}docs/evidence`;
+const EVIDENCE = fileURLToPath(new URL('../../docs/evidence/power-loss.json', import.meta.url));
 const DEFAULT_SEEDS = 1000;
 const PROGRESS_SEEDS = 500;
 /** Of each finding, this much goes into the evidence: the seed brings back the rest. */
@@ -47,23 +45,17 @@ function addReport(totals: Totals, report: SeedReport): void {
   process.stdout.write(`seed ${report.seed}: ${first}\n`);
 }
 
-function git(...args: readonly string[]): string {
-  return execFileSync('git', ['-C', ROOT, ...args], { encoding: 'utf8' }).trim();
-}
-
-function writeEvidence(totals: Totals, from: number, seconds: number): void {
-  const evidence = {
-    name: 'power-loss',
-    commit: git('rev-parse', 'HEAD'),
-    uncommittedChanges: git('status', '--porcelain', '--', 'src', 'test/sim') !== '',
-    date: new Date().toISOString(),
+function record(commit: string, totals: Totals, from: number, seconds: number): void {
+  const { findings, ...counts } = totals;
+  writeEvidence(EVIDENCE, {
+    commit,
+    command: `npm run test:power -- --seeds ${counts.seeds} --from ${from}`,
     again: 'npm run test:power -- --seed N',
-    firstSeed: from,
-    ...totals,
-    seconds: Math.round(seconds),
-  };
-  mkdirSync(EVIDENCE, { recursive: true });
-  writeFileSync(`${EVIDENCE}/power-loss.json`, `${JSON.stringify(evidence, null, 2)}\n`);
+    seeds: [from, from + counts.seeds - 1],
+    counts,
+    durationSeconds: Math.round(seconds),
+    findings,
+  });
 }
 
 async function playOne(seed: number): Promise<boolean> {
@@ -74,13 +66,15 @@ async function playOne(seed: number): Promise<boolean> {
 
 async function playMany(from: number, count: number): Promise<boolean> {
   const totals: Totals = { seeds: 0, operations: 0, powerLosses: 0, kills: 0, findings: [] };
+  // Taken at the start: others may commit meanwhile.
+  const commit = commitNow();
   const started = performance.now();
   for (let seed = from; seed < from + count; seed++) {
     addReport(totals, await playSeed(seed));
     if (totals.seeds % PROGRESS_SEEDS === 0) process.stdout.write(`${totals.seeds} seeds\n`);
   }
   const seconds = (performance.now() - started) / 1000;
-  writeEvidence(totals, from, seconds);
+  record(commit, totals, from, seconds);
   process.stdout.write(
     `${totals.seeds} seeds, ${totals.operations} operations, ${totals.powerLosses} power losses, ` +
       `${totals.kills} kills, ${totals.findings.length} findings in ${seconds.toFixed(0)} s\n`,

@@ -7,10 +7,8 @@
  * perl, stress-ng.
  */
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
+import { commitNow, writeEvidence } from '../runner/evidence.ts';
 import { hasProgram } from '../use/mounted-volume.ts';
 import { pjdfstest } from './pjdfstest.ts';
 import { Site, type Report, type Suite } from './site.ts';
@@ -29,7 +27,8 @@ const { values } = parseArgs({
 });
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const commit = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
+/** Taken at the start: others may commit meanwhile. */
+const commit = commitNow();
 
 type Result = Report & Pick<Suite, 'name' | 'version' | 'command'> & { readonly seconds: number };
 
@@ -53,19 +52,16 @@ async function runSuite(suite: Suite): Promise<Result> {
   return { name, version, command, ...report, findings: [...report.findings, ...left], seconds };
 }
 
-function writeEvidence(path: string, results: readonly Result[]): void {
-  const evidence = {
+function record(path: string, results: readonly Result[]): void {
+  writeEvidence(path, {
     commit,
-    date: new Date().toISOString(),
     command: `npm run test:third-party -- ${process.argv.slice(2).join(' ')}`,
     seeds: [],
     counts: { suites: results.length },
     durationSeconds: results.reduce((sum, { seconds }) => sum + seconds, 0),
     findings: results.flatMap(({ name, findings }) => findings.map((what) => `${name}: ${what}`)),
     suites: results,
-  };
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(evidence, undefined, 2)}\n`);
+  });
 }
 
 const results: Result[] = [];
@@ -76,7 +72,7 @@ for (const suite of SUITES) {
   say(`  ${JSON.stringify(result.counts)}, ${result.seconds} s`);
   for (const finding of result.findings) say(`  FINDING: ${finding}`);
   results.push(result);
-  if (values.evidence !== undefined) writeEvidence(values.evidence, results);
+  if (values.evidence !== undefined) record(values.evidence, results);
 }
 if (results.length === 0) throw new Error('no suite of that name');
 process.exitCode = results.some(({ findings }) => findings.length > 0) ? 1 : 0;

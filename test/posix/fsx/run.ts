@@ -3,11 +3,9 @@
  * at any length; exit status 1 on a finding, with the last operations before it.
  */
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemRandom } from '../../../src/io/system-random.ts';
+import { commitNow, writeEvidence } from '../../runner/evidence.ts';
 import { withSides } from '../sides.ts';
 import { exerciseMount } from './exercise.ts';
 
@@ -22,7 +20,7 @@ const { values } = parseArgs({
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Taken at the start: others may commit meanwhile. */
-const commit = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
+const commit = commitNow();
 const seed = values.seed === undefined ? systemRandom.integer(2 ** 32) : Number(values.seed);
 const operations = Number(values.operations);
 
@@ -36,17 +34,14 @@ await withSides(async (sides) => {
   const findings = [...(finding === undefined ? [] : finding.trim().split('\n')), ...complaints];
   const seconds = (performance.now() - started) / 1000;
   if (values.evidence !== undefined) {
-    const evidence = {
+    writeEvidence(values.evidence, {
       commit,
-      date: new Date().toISOString(),
       command: `npm run test:fsx -- --operations ${operations} --seed ${seed}`,
       seeds: [seed],
       counts: { operations, ...counts },
       durationSeconds: Math.round(seconds),
       findings,
-    };
-    mkdirSync(dirname(values.evidence), { recursive: true });
-    writeFileSync(values.evidence, `${JSON.stringify(evidence, undefined, 2)}\n`);
+    });
   }
   say(`${JSON.stringify(counts)} in ${seconds.toFixed(0)} s`);
   if (findings.length === 0) return;

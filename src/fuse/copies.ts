@@ -33,6 +33,7 @@ export class KernelCopies implements CacheHolder {
 
   setAlone(isAlone: boolean): void {
     this.isAlone = isAlone;
+    if (!isAlone) this.#notifier.expected();
   }
 
   changed(changes: readonly Change[]): Promise<void> | undefined {

@@ -81,6 +81,11 @@ export class QueuedNotifier implements Notifier {
     return last?.done;
   }
 
+  /** Somebody else may change things from now on. */
+  expected(): void {
+    this.#transport.expectNotifications();
+  }
+
   /** Whether a notification, waiting or on its way, may need a lock that a request on `ino` holds. */
   mayWaitFor(ino: Ino): boolean {
     return this.#locking.size > 0 && this.#locking.has(ino);

@@ -39,6 +39,8 @@ export interface FuseTransport {
   send(reply: Uint8Array, length: number): boolean;
   /** Sends one whole reply from several pieces of memory, the first of which holds the header. */
   sendParts(parts: readonly Uint8Array[]): boolean;
+  /** Notifications are to be expected: the first one shall not wait for what sends them. */
+  expectNotifications(): void;
   /** Sends a notification. Resolves when the kernel has carried it out; see `notifier.ts`. */
   notify(message: Buffer): Promise<void>;
   /** Stops delivering and gives the descriptor up; the kernel then ends the mount's connection. */

@@ -142,6 +142,8 @@ class LockingKernel implements FuseTransport {
     });
   }
 
+  expectNotifications(): void {}
+
   notify(message: Buffer): Promise<void> {
     this.#last = this.#last.then(async () => {
       await turn();

@@ -52,12 +52,18 @@ export class RecordingTransport implements FuseTransport {
   readonly notifications: Buffer[] = [];
   /** What `send` answers: false is a kernel that gave the request up. */
   isTaken = true;
+  /** Whether `expectNotifications` was called. */
+  isExpecting = false;
   /** Notifications stay under way while this is unresolved. */
   notifying: Promise<void> = Promise.resolve();
   #receiver: Receiver | undefined;
 
   start(receiver: Receiver): void {
     this.#receiver = receiver;
+  }
+
+  expectNotifications(): void {
+    this.isExpecting = true;
   }
 
   deliver(bytes: Buffer): void {

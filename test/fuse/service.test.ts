@@ -81,6 +81,66 @@ service('an open that nobody took leaves no claim on the pages that the kernel h
   assert.ok(keepsCache());
 });
 
+service(
+  'a kernel alone keeps names and attributes long, but no guess; beside another a second',
+  () => {
+    const { transport, filesystem, mount, ask, create } = make();
+    create('f');
+    const valid = (): bigint[] => {
+      const { body: found } = ask(OPCODE.LOOKUP, 1, 'f');
+      const attributes = ask(OPCODE.GETATTR, Number(found.readBigUInt64LE(0)), 0, 0, 0n).body;
+      return [found.readBigUInt64LE(16), found.readBigUInt64LE(24), attributes.readBigUInt64LE(0)];
+    };
+    assert.equal(valid(), [60n, 60n, 60n]);
+    filesystem.isPending = () => true;
+    assert.equal(valid(), [1n, 1n, 1n]);
+    filesystem.isPending = () => false;
+    assert.not(transport.isExpecting);
+    mount.serving.copies.setAlone(false);
+    assert.equal(valid(), [1n, 1n, 1n]);
+    assert.ok(transport.isExpecting, 'the first change of the other one is told at once');
+  },
+);
+
+service('a list of names is kept until the directory changes, and of one open at a time', () => {
+  const { ask, create } = make();
+  const [KEEP, CACHE] = [2, 8];
+  const open = (): [bigint, number] => {
+    const { body: opened } = ask(OPCODE.OPENDIR, 1, 0, 0);
+    return [opened.readBigUInt64LE(0), opened.readUInt32LE(8)];
+  };
+  const flags = (): number => {
+    const [fh, found] = open();
+    ask(OPCODE.RELEASEDIR, 1, fh, 0, 0, 0n);
+    return found;
+  };
+  assert.is(flags(), CACHE);
+  assert.is(flags(), CACHE | KEEP);
+  create('f');
+  assert.is(flags(), CACHE, 'a list of the state before would be kept');
+  assert.is(flags(), CACHE | KEEP);
+  const [first] = open();
+  assert.is(flags(), 0, 'two listings of different states would fill one list');
+  ask(OPCODE.RELEASEDIR, 1, first, 0, 0, 0n);
+  assert.is(flags(), CACHE, 'what the first one read may be older');
+  assert.is(flags(), CACHE | KEEP);
+});
+
+service('an access time that moves without a READ is told to the kernel', () => {
+  const { transport, filesystem, ask, create } = make();
+  const nodeid = Number(create('f').body.readBigUInt64LE(0));
+  let moves = 0;
+  filesystem.accessed = () => ++moves > 0;
+  ask(OPCODE.OPENDIR, 1, 0, 0);
+  assert.is(moves, 0, 'the kernel will read');
+  ask(OPCODE.OPEN, nodeid, 0, 0);
+  assert.is(moves, 1, 'it has the pages already');
+  assert.equal(
+    transport.notifications.map((sent) => sent.readBigUInt64LE(16)),
+    [BigInt(nodeid)],
+  );
+});
+
 service('a lookup that nobody took does not keep an orphan', () => {
   const { transport, filesystem, ask, create } = make();
   const made = create('f');

@@ -96,6 +96,10 @@ export class KernelChannel implements FuseTransport {
     }
   }
 
+  expectNotifications(): void {
+    if (this.#shutting === undefined) this.#notifications.start();
+  }
+
   /** ENOENT says that the kernel had nothing cached, which is what was wanted. */
   async notify(message: Buffer): Promise<void> {
     if (this.#shutting !== undefined) return;

@@ -4,7 +4,7 @@
  * serving thread that is a deadlock which not even kill -9 ends, and on libuv's pool it would hold
  * up the fdatasync that the answer waits for.
  *
- * Owns the thread, started by the first notification. A crash of it fails the notifications that
+ * Owns the thread, started when notifications are expected, or by the first one. A crash of it fails the notifications that
  * were under way; the mount goes on.
  */
 
@@ -38,9 +38,14 @@ export class NotifyThread {
     this.#fd = fd;
   }
 
+  /** Starts the thread, which takes some tens of milliseconds, where it does not run. */
+  start(): void {
+    this.#worker ??= this.#startWorker();
+  }
+
   /** Writes one message; resolves to 0 or the errno of the write. Rejects if the thread died. */
   write(message: Buffer): Promise<number> {
-    const worker = (this.#worker ??= this.#start());
+    const worker = (this.#worker ??= this.#startWorker());
     const written = new Promise<number>((resolve, reject) => {
       this.#waiting.push((outcome) =>
         outcome instanceof Error ? reject(outcome) : resolve(outcome),
@@ -60,7 +65,7 @@ export class NotifyThread {
     await worker.terminate();
   }
 
-  #start(): Worker {
+  #startWorker(): Worker {
     const worker = new Worker(SOURCE, { eval: true, workerData: this.#fd, execArgv: [] });
     worker.unref();
     worker.on('message', (errno: number) => this.#waiting.shift()?.(errno));

@@ -84,6 +84,21 @@ export async function readDescription(disk: Disk, dir: string): Promise<VolumeDe
   return { fsid, format };
 }
 
+/**
+ * The description of a volume that is to be changed. Like `readDescription`, and EOPNOTSUPP for an
+ * older format too: what this program logs an older one could not read, and whether that one is
+ * given up is the owner's decision (`ledgerfs upgrade`).
+ */
+export async function readOwnDescription(disk: Disk, dir: string): Promise<VolumeDescription> {
+  const description = await readDescription(disk, dir);
+  const { format } = description;
+  if (format === FORMAT_VERSION) return description;
+  throw new VolumeError(
+    `${dir}: has format ${format}, this ledgerfs writes ${FORMAT_VERSION}; run ledgerfs upgrade`,
+    'EOPNOTSUPP',
+  );
+}
+
 /** Everybody may read what kind of volume this is. */
 const DESCRIPTION_MODE = 0o644;
 

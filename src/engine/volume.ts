@@ -39,7 +39,7 @@ import { openTrustedIndex, recoverIndex } from './recover-index.ts';
 import { Removals } from './removal.ts';
 import { VolumeError } from './volume-error.ts';
 import {
-  readDescription,
+  readOwnDescription,
   readState,
   volumePaths,
   writeState,
@@ -74,13 +74,13 @@ export interface OpenOptions {
 const DEFAULT_COMMIT_MS = 1000;
 
 /**
- * Opens a volume for use. Throws `VolumeError` (EINVAL not a volume, EOPNOTSUPP newer format, EBUSY
+ * Opens a volume for use. Throws `VolumeError` (EINVAL not a volume, EOPNOTSUPP another format, EBUSY
  * in use), `LogCorruption` and `LogUnusable`, and the disk's errors; then nothing has changed.
  */
 export async function openVolume(options: OpenOptions): Promise<Volume> {
   const ports = options.ports ?? systemPorts;
   const paths = volumePaths(options.dir);
-  const description = await readDescription(ports.disk, paths.dir);
+  const description = await readOwnDescription(ports.disk, paths.dir);
   const lock = ports.takeLock(paths.lock);
   let index: Index | undefined;
   let log: OpenedLog | undefined;

@@ -7,10 +7,13 @@ import { Level } from 'level';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createVolume } from '../../src/engine/create-volume.ts';
-import { checkVolume, replayInto } from '../../src/engine/offline.ts';
+import { checkVolume, replayInto, upgradeVolume } from '../../src/engine/offline.ts';
 import { openVolume, type Volume } from '../../src/engine/volume.ts';
+import { readDescription, writeDescription } from '../../src/engine/volume-files.ts';
 import { FAMILY } from '../../src/index/keys.ts';
 import { silent } from '../../src/io/logger.ts';
+import { nodeDisk } from '../../src/io/node-disk.ts';
+import { FORMAT_VERSION } from '../../src/log/schema.ts';
 import { isRefusal } from '../../src/model/errno.ts';
 import { byteStringOf, ROOT_INO, seq, type Seq } from '../../src/model/ids.ts';
 import { S_IFREG } from '../../src/model/inode.ts';
@@ -155,6 +158,22 @@ on('an open volume is nobody else’s', async (dir) => {
     const options = { dir, historyMicros: 0, sizeLimitBlocks: 0, force: true };
     assert.is(await codeOf(createVolume(options)), 'EBUSY');
     assert.is(await make(volume, 0, 1), seq(2), 'and goes on');
+  });
+});
+
+on('a volume of an older format is left as it is until it is upgraded', async (dir) => {
+  const last = await inVolume(dir, (volume) => make(volume, 0, 3));
+  const { fsid, format } = await readDescription(nodeDisk, dir);
+  assert.is(format, FORMAT_VERSION);
+  await writeDescription(nodeDisk, dir, { fsid, format: 1 });
+  const refused = await openVolume({ dir, log: silent, onFailure: none }).catch((e: Error) => e);
+  assert.match((refused as Error).message, /has format 1, .* run ledgerfs upgrade/);
+  assert.is((await checkVolume(dir, CHECK)).clean, true, 'it can be read');
+  assert.equal(await upgradeVolume(dir), { from: 1, to: FORMAT_VERSION });
+  assert.equal(await upgradeVolume(dir), { from: FORMAT_VERSION, to: FORMAT_VERSION });
+  await inVolume(dir, async (volume) => {
+    assert.is((await volume.status()).log.head, last + 1, 'one event says so');
+    await make(volume, 3, 4);
   });
 });
 

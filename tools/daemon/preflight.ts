@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import type { TransportName } from '../../src/control/protocol.ts';
-import { readDescription } from '../../src/engine/volume-files.ts';
+import { readOwnDescription } from '../../src/engine/volume-files.ts';
 import { FUSERMOUNT } from '../../src/fuse/kernel/fusermount.ts';
 import { isDeadMount, isRoot } from '../../src/fuse/kernel/mount.ts';
 import { isInstalled } from '../../src/fuse/kernel/programs.ts';
@@ -32,7 +32,7 @@ export interface MountPlace {
  * an ordinary user also unless fusermount3 is there and will agree.
  */
 export async function prepareMount(place: MountPlace): Promise<void> {
-  await readDescription(nodeDisk, place.volume);
+  await readOwnDescription(nodeDisk, place.volume);
   await checkDevice();
   if (!isRoot()) await checkUserMay(place.options);
   await checkMountPoint(place);

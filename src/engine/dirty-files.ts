@@ -38,6 +38,7 @@ import type { Inode } from '../model/inode.ts';
 import type { Time } from '../model/time.ts';
 import type { Actor, TouchedPath } from '../model/transaction.ts';
 import { attachedTo } from './attached.ts';
+import { fitsVolume } from './size-limit.ts';
 import type { Committer } from './commit.ts';
 import type { DataWrites } from './data-writes.ts';
 import type { DirtyFile, DirtyWrite } from './dirty.ts';
@@ -87,6 +88,8 @@ export class DirtyFiles {
   readonly #limits: WriteLimits;
   readonly #shipper: Shipper;
   readonly #pending = new Map<Ino, Pending>();
+  /** Blocks that were promised to writes which are not logged. */
+  #promisedBlocks = 0;
   #cancelTimer: (() => void) | undefined;
   #stopped = false;
 
@@ -127,6 +130,11 @@ export class DirtyFiles {
 
   get full(): boolean {
     return this.#shipper.full;
+  }
+
+  /** Blocks that will be in use once all that is pending is logged. */
+  get promisedBlocks(): number {
+    return this.#promisedBlocks;
   }
 
   /** Ships all that is dirty; resolves when some of it reached the disk, or writing broke. */
@@ -175,8 +183,10 @@ export class DirtyFiles {
     const missing = file.missingBlocks(from, to);
     let wanted = missing;
     for (const { count } of prepared) wanted -= count;
+    if (!fitsVolume(this.#index, this.#promisedBlocks, wanted)) return refuse('ENOSPC');
     const refused = wanted > 0 ? this.#data.reserve(wanted) : undefined;
     if (refused !== undefined) return this.#refusal(refused, wanted);
+    this.#promisedBlocks += wanted;
     if (prepared.length > 0) file.prepare(prepared);
     if (known === undefined) this.#pending.set(inode.ino, pending);
     this.#armTimer();
@@ -276,6 +286,7 @@ export class DirtyFiles {
       pending.isRefused = refusal !== undefined;
       if (refusal !== undefined) return refusal;
       pieces.shift();
+      this.#promisedBlocks -= piece.promisedBlocks;
       pending.hasSettled = false;
     }
     const isAll = pieces.length === 0 && pending.file.blocks === 0;
@@ -355,6 +366,7 @@ export class DirtyFiles {
     this.#pending.delete(ino);
     pending.isShipDue = false;
     this.#shipper.dirtied(-pending.file.blocks);
+    this.#promisedBlocks -= pending.file.promisedBlocks;
     this.#data.unreserve(pending.file.promisedBlocks);
     for (const run of pending.file.runs) run.release?.();
   }

@@ -16,6 +16,7 @@ import type { Extent } from '../model/extent.ts';
 import type { Core } from './core.ts';
 import { Flight } from './data-writes.ts';
 import { MoreSpace } from './dirty-files.ts';
+import { fitsVolume } from './size-limit.ts';
 
 /** Blocks taken for a transaction that is still to be appended. */
 export interface Placed {
@@ -111,6 +112,9 @@ function take(
   stream: number,
   privileged: boolean,
 ): Allocation | Refusal | MoreSpace {
+  if (!privileged && !fitsVolume(core.index, core.dirty.promisedBlocks, blocks)) {
+    return refuse('ENOSPC');
+  }
   const refused = core.data.reserve(blocks, privileged);
   if (refused === 'EIO') return refuse(refused);
   if (refused === 'ENOSPC') {

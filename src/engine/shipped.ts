@@ -38,6 +38,8 @@ export interface Piece {
   blocks: number;
   /** Of those, the ones that the file did not have before, as far as is known without looking. */
   freshBlocks: number;
+  /** Those that the data layer had promised: the others had a place in the file before. */
+  promisedBlocks: number;
   written: Written;
   /** Nothing is added any more. */
   isClosed: boolean;
@@ -50,6 +52,7 @@ export const newPiece = (flight: Flight, written: Written): Piece => ({
   checksums: [],
   blocks: 0,
   freshBlocks: 0,
+  promisedBlocks: 0,
   written,
   isClosed: false,
   flight,

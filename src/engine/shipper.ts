@@ -100,6 +100,7 @@ export class Shipper {
     const written = { size, time, killPrivileges, actor };
     const piece = this.#pieceFor(pending, written);
     piece.freshBlocks += freshBlocks(file, this.#hasBlocks(pending));
+    piece.promisedBlocks += file.promisedBlocks;
     extendPiece(piece, places, laid, written);
     piece.isClosed = piece.blocks >= this.#options.shipBlocks;
     pending.file = new DirtyFile(size, time);

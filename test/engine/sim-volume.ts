@@ -28,6 +28,8 @@ export interface SimVolumeOptions {
   readonly totalBytes?: number;
   readonly historyMicros?: number;
   readonly logReserveBytes?: number;
+  /** `mkfs --size`; none unless given. */
+  readonly sizeLimitBlocks?: number;
   /** Instead of a directory of its own. */
   readonly indexDir?: string;
   readonly clock?: Clock;
@@ -77,7 +79,8 @@ export class SimVolume {
     const scratch = await mkdtemp(join(tmpdir(), 'sim-volume-'));
     const it = new SimVolume(scratch, options);
     const historyMicros = options.historyMicros ?? 0;
-    const fixed = { sizeLimitBlocks: 0, force: false, owner: CALLER };
+    const sizeLimitBlocks = options.sizeLimitBlocks ?? 0;
+    const fixed = { sizeLimitBlocks, force: false, owner: CALLER };
     await createVolume({ dir: DIR, historyMicros, ports: it.ports, ...fixed });
     await it.open();
     return it;

@@ -4,8 +4,8 @@
  * serving thread that is a deadlock which not even kill -9 ends, and on libuv's pool it would hold
  * up the fdatasync that the answer waits for.
  *
- * Owns the thread, started when notifications are expected, or by the first one. A crash of it fails the notifications that
- * were under way; the mount goes on.
+ * Owns the thread, started when notifications are expected, or by the first one. A crash of it
+ * fails the notifications that were under way; the mount goes on.
  */
 
 import { Worker } from 'node:worker_threads';
